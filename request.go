@@ -105,3 +105,12 @@ type EventFilter struct {
 	After       string // event id: only later ones
 	Limit       int
 }
+
+// Problem is the body of every error answer of the API.
+type Problem struct {
+	Error struct {
+		Code    Code   `json:"code"`
+		Message string `json:"message"`
+		Next    string `json:"next,omitempty"`
+	} `json:"error"`
+}
