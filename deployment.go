@@ -57,19 +57,29 @@ type Deployment struct {
 	// Weight is the share of traffic, in percent, that the new release should have now (100 without a proxy).
 	Weight int `json:"weight"`
 	Step   int `json:"step"` // index into the rollout's steps
+	// Serving is the weight that the traffic layer confirmed last; -1 when its last answer was an error.
+	Serving int `json:"serving"`
 
 	CreatedAt     time.Time `json:"created_at"`
 	DeployedAt    time.Time `json:"deployed_at,omitzero"`     // the deploy command ended, or the registration came in
-	StepAt        time.Time `json:"step_at,omitzero"`         // the current traffic step began
+	HealthyAt     time.Time `json:"healthy_at,omitzero"`      // every health check of the new release passed for the first time
+	ProvenAt      time.Time `json:"proven_at,omitzero"`       // the verdict healthy was reached for the first time
+	StepAt        time.Time `json:"step_at,omitzero"`         // the current traffic step, or the bake, began
 	FullTrafficAt time.Time `json:"full_traffic_at,omitzero"` // reached 100 %
 	PausedAt      time.Time `json:"paused_at,omitzero"`
 	PausedFor     Duration  `json:"paused_for,omitzero"`  // time spent paused or held, not counted against deadlines
+	StepPaused    Duration  `json:"step_paused,omitzero"` // the part of PausedFor since StepAt
 	DetectedAt    time.Time `json:"detected_at,omitzero"` // the verdict regressed was reached
 	EndedAt       time.Time `json:"ended_at,omitzero"`
 
 	Card         *Card  `json:"card,omitempty"` // the newest evidence, final when the state is
 	Rollback     string `json:"rollback,omitempty"`
+	Trigger      string `json:"trigger,omitempty"`  // what began the rollback: "regressed", "deadline", "deploy failed", "user:ann"
+	Promoted     string `json:"promoted,omitempty"` // who promoted it: the rest of the watch is skipped
 	SupersededBy string `json:"superseded_by,omitempty"`
+	// Reverts is set on the record of a person's rollback of a service that had no active deployment: the
+	// deployment that is taken back. Release is then what is taken back and Previous what comes instead.
+	Reverts string `json:"reverts,omitempty"`
 }
 
 // Act is what a person may ask of a deployment.
