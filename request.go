@@ -7,6 +7,8 @@ type DeployRequest struct {
 	Ref
 	Release
 	Actor string `json:"actor,omitempty"`
+	// Previous is the version that runs now, on the caller's word, when belay has not verified one itself.
+	Previous string `json:"previous,omitempty"`
 	// Register says that somebody else deploys: belay only watches. Without it the service's deploy command runs.
 	Register bool `json:"register,omitempty"`
 	// Started says, with Register, that the pipeline's own deploy has only begun: the acts "deployed" and
