@@ -1,0 +1,5 @@
+//go:build !linux
+
+package health_test
+
+func dropCapabilities() error { return nil }
