@@ -51,7 +51,7 @@ func (c Check) probeTCP(ctx context.Context, target string) Result {
 		r.Detail = "answered as expected"
 	}
 	if !ok {
-		message, err, _ := log.last()
+		message, _, err := log.last()
 		r.Detail = outbound.Why(err, c.Timeout)
 		if message == "Regexp did not match" {
 			r.Detail = fmt.Sprintf("the answer does not match %q", c.TCP.Expect)
@@ -84,7 +84,7 @@ func (c Check) probeDNS(ctx context.Context, target string) Result {
 	}
 	log := &probeLog{}
 	ok := prober.ProbeDNS(ctx, net.JoinHostPort(addr.String(), cmp.Or(port, "53")), m, prometheus.NewRegistry(), slog.New(log))
-	message, err, rcode := log.last()
+	message, rcode, err := log.last()
 	what := m.DNS.QueryType + " " + c.DNS.Name
 	switch {
 	case ok:
@@ -115,7 +115,7 @@ func (c Check) probeICMP(ctx context.Context, target string) Result {
 	if prober.ProbeICMP(ctx, addr.String(), config.DefaultModule, prometheus.NewRegistry(), slog.New(log)) {
 		return Result{OK: true, Detail: "echo received"}
 	}
-	message, err, _ := log.last()
+	message, _, err := log.last()
 	switch {
 	case errors.Is(err, fs.ErrPermission) && message == "Error listening to socket":
 		return blind("this process may not send pings: give it the capability CAP_NET_RAW, or put its group into net.ipv4.ping_group_range")
@@ -198,10 +198,11 @@ func (p *probeLog) WithAttrs([]slog.Attr) slog.Handler { return p }
 // WithGroup returns p.
 func (p *probeLog) WithGroup(string) slog.Handler { return p }
 
-func (p *probeLog) last() (message string, err error, rcode string) { //nolint:revive // the error is a fact that was overheard, not this function's
+// last returns the last complaint, the DNS response code if it was about one, and the cause.
+func (p *probeLog) last() (message, rcode string, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.message, p.err, p.rcode
+	return p.message, p.rcode, p.err
 }
 
 func (p *probeLog) answers() string {

@@ -3,7 +3,6 @@ package health
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ func (c Check) probeGRPC(ctx context.Context, target string) Result {
 	if err != nil {
 		return blind("%v", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var from peer.Peer
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: g.Service},
 		grpc.Peer(&from), grpc.MaxCallRecvMsgSize(64<<10))
@@ -65,9 +64,10 @@ func (c Check) whyGRPC(g *GRPC, err, dialErr error) Result {
 		return failed("no answer in %s", c.Timeout)
 	case codes.Canceled:
 		return blind("stopped")
+	default:
 	}
 	if dialErr != nil {
-		return Result{Detail: outbound.Why(dialErr, c.Timeout), Blind: errors.Is(dialErr, outbound.ErrRefused)}
+		return c.cannotReach(dialErr)
 	}
 	message := s.Message()
 	if _, why, ok := strings.Cut(message, "authentication handshake failed: "); ok {

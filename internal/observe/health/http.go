@@ -3,7 +3,6 @@ package health
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,7 +47,7 @@ func (c Check) probeHTTP(ctx context.Context, target string) Result {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Result{Detail: outbound.Why(err, c.Timeout), Blind: errors.Is(err, outbound.ErrRefused)}
+		return c.cannotReach(err)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))

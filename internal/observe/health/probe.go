@@ -13,10 +13,13 @@ import (
 // way when ctx ends may use up the rest of that time.
 func Probe(ctx context.Context, c Check, target string) Result {
 	c = c.withDefaults()
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	start := time.Now()
-	r := c.ask(ctx, target)
+	r := c.ask(limited, target)
+	if !r.OK && ctx.Err() != nil {
+		r = blind("stopped before it answered") // the caller ran out of time, not the target
+	}
 	r.Latency = time.Since(start)
 	return c.checkExpiry(r, time.Now())
 }
