@@ -25,6 +25,7 @@ func TestGuard(t *testing.T) {
 		"fe80::1%eth0":            true,
 		"fd00:ec2::254":           true,
 		"100.100.100.200":         true,
+		"::ffff:100.100.100.200":  true,
 		"127.0.0.1":               false,
 		"::1":                     false,
 		"10.0.0.1":                false,

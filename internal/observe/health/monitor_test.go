@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,28 +158,48 @@ func TestStartAndStopInAnyOrder(t *testing.T) {
 		s := newScript(map[string]string{"a": "+"})
 		m := NewMonitor(Options{probe: s.probe})
 		m.Stop()
-		m.Watch("d", assign("a", 1, 1))
+		m.Watch("d", assign("a", 3, 3))
 		m.Start()
 		m.Start()
-		synctest.Wait()
-		if s.count["a"] != 1 {
-			t.Errorf("%d probes by two starts", s.count["a"])
+		time.Sleep(2500 * time.Millisecond)
+		if st := m.Status("d")[0]; s.count["a"] != 3 || st.State != belay.HealthHealthy {
+			t.Errorf("%d probes by two starts: %+v", s.count["a"], st)
 		}
 		m.Stop()
 		m.Stop()
 		time.Sleep(time.Minute)
-		if s.count["a"] != 1 {
+		if s.count["a"] != 3 {
 			t.Errorf("probed after the stop")
 		}
 		m.Start()
-		if st := m.Status("d")[0]; st.State != belay.HealthUnknown && st.Passes != 1 {
+		synctest.Wait()
+		if st := m.Status("d")[0]; s.count["a"] != 4 || st.State != belay.HealthUnknown || st.Passes != 1 {
 			t.Errorf("old readings outlive a stop: %+v", st)
 		}
-		synctest.Wait()
-		if s.count["a"] != 2 {
-			t.Errorf("%d probes after the second start", s.count["a"])
-		}
 		m.Stop()
+	})
+}
+
+func TestStopWaitsForTheProbeUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Int32
+		m := NewMonitor(Options{probe: func(context.Context, Check, string) Result {
+			time.Sleep(2 * time.Second) // a prober that does not hear of the cancellation
+			ended.Add(1)
+			return Result{OK: true}
+		}})
+		m.Start()
+		m.Watch("d", assign("a", 1, 1))
+		m.Watch("gone", assign("b", 1, 1))
+		synctest.Wait()
+		m.Unwatch("gone")
+		m.Stop()
+		if ended.Load() != 2 {
+			t.Errorf("%d of 2 probes had ended when Stop returned", ended.Load())
+		}
+		if st := m.Status("d")[0]; st.State != belay.HealthUnknown {
+			t.Errorf("a cancelled probe counts: %+v", st)
+		}
 	})
 }
 

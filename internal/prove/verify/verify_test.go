@@ -433,6 +433,17 @@ func TestCancelledMeansNoCertificate(t *testing.T) {
 		if c, err := verify.New(o).Prove(ctx, subject()); !errors.Is(err, context.DeadlineExceeded) || c.Result != "" {
 			t.Errorf("while reading: %+v, %v", c, err)
 		}
+		ctx, cancel = context.WithCancelCause(t.Context())
+		o.Health, w.began = w, time.Now()
+		w.health = func(d time.Duration) ([]belay.HealthStatus, error) {
+			if d == 5*time.Second { // the reading that would complete the proof
+				cancel(stop)
+			}
+			return statuses(belay.HealthHealthy), nil
+		}
+		if c, err := verify.New(o).Prove(ctx, subject()); !errors.Is(err, stop) || c.Result != "" {
+			t.Errorf("at the last reading: %+v, %v", c, err)
+		}
 		if n := testutil.CollectAndCount(reg, "belay_certificates_total"); n != 0 {
 			t.Errorf("%d certificates counted", n)
 		}
