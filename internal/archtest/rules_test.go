@@ -37,7 +37,8 @@ var rules = []rule{
 	{"internal/learn/...", "internal/learn/... internal/lib/...", "a stage does not know its neighbours; app connects them"},
 
 	{"internal/proxy/proxyclient", "", "the wire types are shared by both ends"},
-	{"internal/proxy", "internal/proxy/proxyclient internal/lib/...", "the data plane outlives the controller and knows nothing of it"},
+	{"internal/proxy/count", "internal/proxy/proxyclient", "counting knows what it counts and the wire types"},
+	{"internal/proxy", "internal/proxy/count internal/proxy/proxyclient internal/lib/...", "the data plane outlives the controller and knows nothing of it"},
 	{"internal/store/storetest", "internal/lib/...", "the suite knows the vocabulary only"},
 	{"internal/store/...", "internal/lib/...", "a store knows the vocabulary only"},
 	{"internal/serve/...", "internal/serve/... internal/lib/...", "serving declares what it needs; app passes it"},
