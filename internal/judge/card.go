@@ -1,0 +1,332 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/compare"
+	"github.com/belaydev/belay/internal/judge/limit"
+	"github.com/belaydev/belay/internal/judge/stats"
+)
+
+// suspicion is the evidence against a release, as odds, above which it is not called healthy.
+const suspicion = 10
+
+func (j *Judge) candidate() string {
+	if j.policy.Candidate == "" {
+		return "the new release"
+	}
+	return j.policy.Candidate
+}
+
+func (j *Judge) baseline() string {
+	if j.policy.Baseline == "" {
+		return "the old release"
+	}
+	return j.policy.Baseline
+}
+
+// evidence is what is known of one signal, for the card.
+func (j *Judge) evidence(s *signal) belay.SignalEvidence {
+	e := belay.SignalEvidence{Signal: s.Name, Unit: s.Unit, Threshold: s.Threshold, Method: byThreshold}
+	if s.gauge != nil {
+		e.Candidate, e.Baseline = reading(s.gauge, candidate), reading(s.gauge, baseline)
+		e.N = s.gauge.Readings
+	}
+	if s.cmp != nil {
+		total := s.cmp.Total()
+		e.N, e.X, e.BaseN, e.BaseX = total.CN, total.CX, total.BN, total.BX
+		e.Candidate, e.Baseline = s.level(candidate), s.level(baseline)
+	}
+	if s.weight > 0 && s.cmp != nil {
+		e.Method = byComparison
+		e.EValue, e.Limit = math.Exp(s.logE()), 1/(j.policy.FalseRollbackRate*s.weight)
+		if f := s.cmp.Finding(); s.cmp.LogE() > math.Log(suspicion) {
+			e.Stratum = f.Stratum
+			e.FirstBad = known(f.Since)
+		}
+	}
+	if good, ok := s.logGood(); ok {
+		e.GoodE, e.GoodLimit = math.Exp(good), 1/j.policy.PassRate
+	}
+	e.Verdict, e.Note = j.verdict(s), j.note(s)
+	if s.stopped() {
+		e.Method = byHardStop
+	} else if s.broken(j.last) {
+		e.Method = byThreshold
+	}
+	return e
+}
+
+func reading(g *limit.Gauge, side int) *float64 {
+	if !g.Read[side] {
+		return nil
+	}
+	v := g.Value[side]
+	return &v
+}
+
+func known(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+// level is the value of one side over the watch: the share of bad events, or the quantile.
+func (s *signal) level(side int) *float64 {
+	if s.Kind == belay.KindHistogram {
+		return known(s.cmp.Distribution(compare.Side(side)).Quantile(s.Quantile))
+	}
+	t := s.cmp.Total()
+	n, x := t.CN, t.CX
+	if side == baseline {
+		n, x = t.BN, t.BX
+	}
+	if n == 0 {
+		return nil
+	}
+	v := x / n
+	if s.Direction == LowerIsWorse {
+		v = 1 - v
+	}
+	return &v
+}
+
+// verdict is that of one signal alone.
+func (j *Judge) verdict(s *signal) belay.Verdict {
+	switch {
+	case s.stopped() || s.broken(j.last) || s.weight > 0 && s.logE() >= -math.Log(j.policy.FalseRollbackRate*s.weight):
+		return belay.VerdictRegressed
+	case j.lack(s) != "" || s.newest < 0:
+		return belay.VerdictInsufficient
+	}
+	return belay.VerdictHealthy
+}
+
+// lack says what a signal still needs for healthy; "" when nothing.
+func (j *Judge) lack(s *signal) string {
+	switch {
+	case s.newest < 0 && !s.Required:
+		return ""
+	case s.newest < 0 && (s.cmp == nil || s.Kind == belay.KindHistogram):
+		return s.Name + ": no sample yet"
+	case s.gauge != nil && s.gauge.Broken:
+		return fmt.Sprintf("%s: %s is beyond the limit of %s", s.Name, s.value(s.gauge.Value[candidate]), s.value(*s.Threshold))
+	case s.gauge != nil:
+		return ""
+	case s.limit != nil && s.limit.Broken:
+		return s.Name + ": beyond its limit now"
+	case s.logE() >= math.Log(suspicion):
+		return fmt.Sprintf("%s: evidence of 1 : %s against it, acts at 1 : %s", s.Name, count(math.Exp(s.logE())), count(1/(j.policy.FalseRollbackRate*s.weight)))
+	}
+	return j.lackOfProof(s)
+}
+
+func (j *Judge) lackOfProof(s *signal) string {
+	want := -math.Log(j.policy.PassRate)
+	good, possible := s.logGood()
+	if !possible || good >= want {
+		return ""
+	}
+	if s.Kind == belay.KindHistogram && s.Compare && s.cmp.Partner() {
+		if left := s.cmp.WarmUntil() - j.last; left > 0 && !math.IsInf(left, 1) {
+			return fmt.Sprintf("%s: compared in %s, after the warm-up", s.Name, seconds(left))
+		}
+		return s.Name + ": more requests to compare"
+	}
+	more := s.more(want)
+	if math.IsInf(more, 1) || more > 1e7 {
+		total := s.cmp.Total()
+		return fmt.Sprintf("%s: %s is not proven harmless", s.Name, of(total.CX, total.CN))
+	}
+	return fmt.Sprintf("%s: %s more requests", s.Name, count(math.Max(1, more)))
+}
+
+// sharedText says that a limit is broken on both sides; "" when it is not.
+func (j *Judge) sharedText(s *signal) string {
+	var over float64
+	past := false
+	switch {
+	case s.gauge != nil && s.gauge.Broken && s.gauge.Shared:
+		return fmt.Sprintf("%s is beyond its limit of %s on both releases (%s and %s): not the work of this one, or the limit is wrong",
+			s.Name, s.value(*s.Threshold), s.value(s.gauge.Value[candidate]), s.value(s.gauge.Value[baseline]))
+	case s.limit != nil && s.limit.Broken && s.limit.Shared:
+		over, past = *s.Threshold, s.limit.Past
+	case s.stop != nil && s.stop.Broken && s.stop.Shared:
+		over = *s.HardStop
+	default:
+		return ""
+	}
+	if past {
+		return fmt.Sprintf("%s is beyond its limit of %s, as it was before the deployment: not the work of this release, or the limit is wrong", s.Name, s.value(over))
+	}
+	return fmt.Sprintf("%s is beyond its limit of %s on both releases: not the work of this one, or the limit is wrong", s.Name, s.value(over))
+}
+
+// note is what a reader of the card should know about a signal.
+func (j *Judge) note(s *signal) string {
+	if text := j.sharedText(s); text != "" {
+		return text
+	}
+	switch {
+	case s.cmp == nil || !s.Compare:
+		return ""
+	case s.unreadable:
+		return "the limit lies above the largest bucket of the histogram and cannot be checked"
+	case s.cmp.Beside() && s.cmp.Against():
+		return "compared side by side, and with the past where the old release no longer serves (weaker evidence)"
+	case s.cmp.Against():
+		return "nothing runs beside it: compared with the time before the deployment (weaker evidence)"
+	case !s.cmp.Partner() && s.newest >= 0:
+		return "nothing to compare with: no old release beside it and too little history; limits only"
+	}
+	return ""
+}
+
+// stopText says why a hard stop acts.
+func (j *Judge) stopText(s *signal) string {
+	if s.gauge != nil {
+		return fmt.Sprintf("%s of %s is %s, beyond the hard stop of %s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.HardStop))
+	}
+	return fmt.Sprintf("%s in the last %s; the hard stop is %s", j.windowText(s, s.stop, *s.HardStop), seconds(s.stop.Window), s.value(*s.HardStop)) + j.there(s)
+}
+
+// thresholdText says which limit is broken, and for how long.
+func (j *Judge) thresholdText(s *signal) string {
+	held := ""
+	if s.gauge != nil {
+		if s.For > 0 {
+			held = " for " + seconds(j.last-s.gauge.Since)
+		}
+		return fmt.Sprintf("%s of %s is %s, beyond the limit of %s%s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.Threshold), held)
+	}
+	if s.For > 0 {
+		held = ", broken for " + seconds(j.last-s.limit.Since)
+	}
+	return fmt.Sprintf("%s in the last %s; the limit is %s%s", j.windowText(s, s.limit, *s.Threshold), seconds(s.limit.Window), s.value(*s.Threshold), held) + j.there(s)
+}
+
+func (j *Judge) windowText(s *signal, l *limit.Share, at float64) string {
+	c := l.Counts
+	if s.Kind == belay.KindHistogram {
+		return fmt.Sprintf("%s of %s: %s of requests took longer than %s, %s allows %s,", s.Name, j.candidate(), of(c.CX, c.CN),
+			s.value(at), quantileName(s.Quantile), percent(l.Allowed))
+	}
+	if s.Direction == LowerIsWorse {
+		c.CX = c.CN - c.CX
+	}
+	return fmt.Sprintf("%s of %s is %s", s.Name, j.candidate(), of(c.CX, c.CN))
+}
+
+// compareText says what the comparison found.
+func (j *Judge) compareText(s *signal) string {
+	f := s.cmp.Finding()
+	c := f.Counts
+	var b strings.Builder
+	switch {
+	case s.Kind == belay.KindHistogram:
+		fmt.Fprintf(&b, "%s of %s: %s of requests took longer than %s", s.Name, j.candidate(), of(c.CX, c.CN), s.value(f.Bound))
+	case s.Direction == LowerIsWorse:
+		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), of(c.CN-c.CX, c.CN))
+		c.BX = c.BN - c.BX
+	default:
+		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), of(c.CX, c.CN))
+	}
+	switch {
+	case c.BN > 0:
+		fmt.Fprintf(&b, " against %s of %s", of(c.BX, c.BN), j.baseline())
+	case s.Kind == belay.KindHistogram:
+		past := s.cmp.Past()
+		fmt.Fprintf(&b, " against %s before the deployment", of(past.N-stats.At(past.LE, past.Count, f.Bound), past.N))
+	default:
+		fmt.Fprintf(&b, " against %s before the deployment", of(s.cmp.PastBad(), s.cmp.PastN()))
+	}
+	if f.Late {
+		fmt.Fprintf(&b, " in the last %s", seconds(math.Max(1, j.last-f.Since)))
+	}
+	fmt.Fprintf(&b, "; chance under no change %s", oneIn(s.logE()))
+	return b.String() + j.there(s)
+}
+
+// there names the worst stratum when one stands out.
+func (j *Judge) there(s *signal) string {
+	if s.cmp == nil {
+		return ""
+	}
+	f := s.cmp.Finding()
+	if f.Stratum == "" {
+		return ""
+	}
+	if s.Kind == belay.KindHistogram || s.Direction == LowerIsWorse {
+		return "; worst on " + f.Stratum
+	}
+	return fmt.Sprintf("; worst on %s: %s", f.Stratum, of(f.There.CX, f.There.CN))
+}
+
+// firstBad is the first bad moment of a signal.
+func (j *Judge) firstBad(s *signal, l *limit.Share) float64 {
+	switch {
+	case s.gauge != nil && s.gauge.Held:
+		return s.gauge.Since
+	case l != nil && l.Held:
+		return math.Min(l.First, l.Since)
+	case l != nil:
+		return l.First
+	case s.cmp != nil:
+		if f := s.cmp.Finding(); !math.IsNaN(f.Since) {
+			return f.Since
+		}
+	}
+	return j.last
+}
+
+// blameHealth rules by health checks.
+func (j *Judge) blameHealth(down []*check) *ruling {
+	r := &ruling{by: byHealth, first: j.last}
+	var texts []string
+	for _, c := range down {
+		text := c.name() + " fails" + c.why()
+		texts = append(texts, text)
+		if r.first > c.since {
+			r.first = c.since
+		}
+		r.culprits = append(r.culprits, c.status.Check)
+	}
+	r.reason = fmt.Sprintf("%s was healthy and is not any more: %s", j.candidate(), and(texts))
+	return r
+}
+
+// praise says why a release is called healthy.
+func (j *Judge) praise() string {
+	var parts []string
+	for _, s := range j.signals {
+		if s.newest < 0 || s.cmp == nil {
+			continue
+		}
+		if _, possible := s.logGood(); !possible {
+			continue
+		}
+		if s.Kind == belay.KindHistogram {
+			if v := s.level(candidate); v != nil {
+				parts = append(parts, fmt.Sprintf("%s %s of %s is not worse", s.Name, quantileName(s.Quantile), s.value(*v)))
+			}
+			continue
+		}
+		total := s.cmp.Total()
+		text := fmt.Sprintf("%s is %s", s.Name, of(total.CX, total.CN))
+		if total.BN > 0 {
+			text += fmt.Sprintf(" against %s of %s", of(total.BX, total.BN), j.baseline())
+		}
+		parts = append(parts, text)
+	}
+	if n := len(j.health.checks); n > 0 {
+		parts = append(parts, fmt.Sprintf("health checks pass for at least %s", seconds(j.policy.MinHealthTime)))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%s is healthy: nothing speaks against it, and no signal is required", j.candidate())
+	}
+	return fmt.Sprintf("%s is healthy: %s", j.candidate(), and(parts))
+}

@@ -1,0 +1,230 @@
+package judge
+
+import (
+	"math"
+	"slices"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/stats"
+)
+
+// onsetEvery is the time, in seconds, between two moments at which a fault is thought to begin.
+const onsetEvery = 60
+
+// Who or what decided, as a card says it.
+const (
+	byHardStop   = "hard stop"
+	byHealth     = "health"
+	byComparison = "comparison"
+	byThreshold  = "threshold"
+)
+
+// Judge is the state of judging one deployment. It is not safe for concurrent use.
+type Judge struct {
+	policy  Policy
+	line    string // the policy in one line
+	signals []*signal
+	byName  map[string]*signal // look-ups only
+	onset   stats.Onset
+	health  health
+	sight   sight
+	last    float64 // time of the newest tick; -Inf before the first
+	start   float64 // first sign of the candidate; NaN before it
+	ruling  *ruling // set once the release is called regressed, and kept
+	card    belay.Card
+}
+
+// ruling is why a release is called regressed.
+type ruling struct {
+	by       string
+	reason   string
+	culprits []string
+	first    float64 // first bad moment
+}
+
+// New begins judging by a valid policy.
+func New(p Policy) *Judge {
+	p = p.filled()
+	j := &Judge{
+		policy: p, line: p.String(), byName: map[string]*signal{}, last: math.Inf(-1), start: math.NaN(),
+		onset: stats.Onset{Every: onsetEvery, Horizon: p.Deadline},
+	}
+	weights := 0.0
+	for _, s := range p.Signals {
+		if s.Compare {
+			weights += s.Weight
+		}
+	}
+	for _, s := range p.Signals {
+		sig := newSignal(s, &j.policy, s.Weight/weights)
+		j.signals = append(j.signals, sig)
+		j.byName[s.Name] = sig
+	}
+	j.card = belay.Card{Reason: "nothing observed yet", Policy: j.line}
+	return j
+}
+
+// Observe takes the newest tick and returns the card. A tick with a negative time is history from before the
+// deployment, whatever served then. Ticks must come in order; one that is not newer than the last changes nothing, so
+// that replaying and going on cannot count anything twice.
+func (j *Judge) Observe(tick belay.Tick) belay.Card {
+	if math.IsNaN(tick.T) || tick.T <= j.last {
+		return j.Card()
+	}
+	j.last = tick.T
+	for i := range tick.Samples {
+		m := &tick.Samples[i]
+		if s := j.byName[m.Signal]; s != nil {
+			s.take(tick.T, m)
+			if math.IsNaN(j.start) && tick.T >= 0 && m.Arm != belay.ArmBaseline {
+				j.start = tick.T
+			}
+		}
+	}
+	if tick.T < 0 {
+		j.card.T = tick.T
+		return j.Card()
+	}
+	fresh := j.onset.Due(tick.T)
+	for _, s := range j.signals {
+		s.step(tick.T, fresh)
+	}
+	j.health.take(tick.T, j.policy.MinHealthTime, tick.Health)
+	if math.IsNaN(j.start) && j.health.known {
+		j.start = tick.T
+	}
+	j.sight.take(tick.T, tick.Sources)
+	j.card = j.decide()
+	return j.Card()
+}
+
+// Card returns the newest card.
+func (j *Judge) Card() belay.Card { return j.card }
+
+// decide draws the verdict: regressed before blind before insufficient before healthy. Regressed stays.
+func (j *Judge) decide() belay.Card {
+	if j.ruling == nil {
+		j.ruling = j.rule()
+	}
+	card := belay.Card{T: j.last, Health: j.health.statuses(), Blind: j.sight.dark(j.last, j.policy.BlindAfter), Policy: j.line}
+	if silent := j.silent(); silent != "" {
+		card.Blind = append(card.Blind, silent)
+	}
+	lacks := j.lacks()
+	card.Missing = slices.Concat(lacks.time, lacks.health, lacks.signals)
+	for _, s := range j.signals {
+		card.Signals = append(card.Signals, j.evidence(s))
+	}
+	switch {
+	case j.ruling != nil:
+		first := j.ruling.first
+		card.Verdict, card.Reason, card.DecidedBy = belay.VerdictRegressed, j.ruling.reason, j.ruling.by
+		card.Culprits, card.FirstBad = j.ruling.culprits, &first
+	case len(card.Blind) > 0:
+		card.Verdict, card.Reason = belay.VerdictBlind, "belay cannot see: "+and(card.Blind)
+	case len(lacks.shared) > 0:
+		card.Verdict, card.Reason = belay.VerdictInsufficient, and(lacks.shared)
+	case len(lacks.time) > 0:
+		card.Reason = "watching: " + lacks.time[0]
+	case len(lacks.health) > 0:
+		card.Reason = "watching: " + and(lacks.health)
+	case len(lacks.signals) > 0:
+		card.Verdict, card.Reason = belay.VerdictInsufficient, "not enough seen yet: "+and(lacks.signals)
+	default:
+		card.Verdict, card.Reason = belay.VerdictHealthy, j.praise()
+	}
+	return card
+}
+
+// rule looks for a reason to call the release regressed, the surest first.
+func (j *Judge) rule() *ruling {
+	var stopped, broken []*signal
+	for _, s := range j.signals {
+		if s.stopped() {
+			stopped = append(stopped, s)
+		}
+		if s.broken(j.last) {
+			broken = append(broken, s)
+		}
+	}
+	down, _ := j.health.down()
+	guilty := j.guilty()
+	switch {
+	case len(stopped) > 0:
+		return &ruling{byHardStop, j.stopText(stopped[0]), names(stopped), j.firstBad(stopped[0], stopped[0].stop)}
+	case len(down) > 0:
+		return j.blameHealth(down)
+	case len(guilty) > 0:
+		return &ruling{byComparison, j.compareText(guilty[0]), names(guilty), j.firstBad(guilty[0], nil)}
+	case len(broken) > 0:
+		return &ruling{byThreshold, j.thresholdText(broken[0]), names(broken), j.firstBad(broken[0], broken[0].limit)}
+	}
+	return nil
+}
+
+func names(signals []*signal) []string {
+	all := make([]string, len(signals))
+	for i, s := range signals {
+		all[i] = s.Name
+	}
+	return all
+}
+
+// guilty returns the signals whose evidence together has reached the bound, strongest first. A weighted mean of
+// e-values over signals is an e-value: the bound holds for all of them together. Named are those without which the
+// bound would hardly have been reached.
+func (j *Judge) guilty() []*signal {
+	total := 0.0
+	var guilty []*signal
+	for _, s := range j.signals {
+		total += s.weight * math.Exp(s.logE())
+	}
+	if total < 1/j.policy.FalseRollbackRate {
+		return nil
+	}
+	for _, s := range j.signals {
+		if s.weight > 0 && s.weight*math.Exp(s.logE()) >= 0.2*math.Min(total, 1/j.policy.FalseRollbackRate) {
+			guilty = append(guilty, s)
+		}
+	}
+	slices.SortStableFunc(guilty, func(a, b *signal) int {
+		switch ea, eb := math.Log(a.weight)+a.logE(), math.Log(b.weight)+b.logE(); {
+		case ea > eb:
+			return -1
+		case ea < eb:
+			return 1
+		}
+		return 0
+	})
+	return guilty
+}
+
+// lacking is what keeps the verdict from healthy, in words.
+type lacking struct {
+	time, health, signals []string
+	shared                []string // reasons that hit both releases: no traffic will ever settle them
+}
+
+func (j *Judge) lacks() lacking {
+	var l lacking
+	seen := j.start
+	if math.IsNaN(seen) {
+		seen = 0
+	}
+	if left := j.policy.MinTime - (j.last - seen); left > 0 {
+		l.time = []string{seconds(left) + " more of the minimum time"}
+	}
+	l.health = j.health.missing(j.last, j.policy.MinHealthTime)
+	if _, shared := j.health.down(); len(shared) > 0 {
+		l.shared = append(l.shared, shared[0].name()+" fails on both releases"+shared[0].why()+": not the work of this one")
+	}
+	for _, s := range j.signals {
+		if text := j.lack(s); text != "" {
+			l.signals = append(l.signals, text)
+		}
+		if text := j.sharedText(s); text != "" {
+			l.shared = append(l.shared, text)
+		}
+	}
+	return l
+}
