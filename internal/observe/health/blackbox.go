@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,6 +66,10 @@ func (c Check) probeDNS(ctx context.Context, target string) Result {
 	if c.DNS == nil || c.DNS.Name == "" {
 		return blind("no name to ask for is configured")
 	}
+	want, err := regexp.Compile("^(?:" + c.DNS.Answer + ")$")
+	if err != nil {
+		return blind("the wanted answer is no regular expression: %v", err)
+	}
 	host, port, err := outbound.HostPort(cmp.Or(c.DNS.Server, target))
 	if err != nil {
 		return blind("%v", err)
@@ -78,15 +83,13 @@ func (c Check) probeDNS(ctx context.Context, target string) Result {
 	m.DNS.QueryType = strings.ToUpper(cmp.Or(c.DNS.Type, "A"))
 	// With a pattern the prober fails an empty answer; this one matches any record.
 	m.DNS.ValidateAnswer.FailIfNoneMatchesRegexp = []string{""}
-	if c.DNS.Answer != "" {
-		quoted := regexp.QuoteMeta(strings.TrimSuffix(c.DNS.Answer, "."))
-		m.DNS.ValidateAnswer.FailIfNoneMatchesRegexp = []string{`(?i)\s"?` + quoted + `\.?"?$`}
-	}
 	log := &probeLog{}
 	ok := prober.ProbeDNS(ctx, net.JoinHostPort(addr.String(), cmp.Or(port, "53")), m, prometheus.NewRegistry(), slog.New(log))
 	message, rcode, err := log.last()
 	what := m.DNS.QueryType + " " + c.DNS.Name
 	switch {
+	case ok && c.DNS.Answer != "" && !log.anyMatches(want):
+		return failed("%s is %s, want %s", what, log.answers(), c.DNS.Answer)
 	case ok:
 		return Result{OK: true, Detail: what + " is " + log.answers()}
 	case message == "Invalid query type":
@@ -95,11 +98,8 @@ func (c Check) probeDNS(ctx context.Context, target string) Result {
 		return failed("%s", outbound.Why(err, c.Timeout))
 	case rcode != "":
 		return failed("%s for %s", rcode, what)
-	case log.answers() == "":
-		return failed("no answer for %s", what)
-	default:
-		return failed("%s is %s, want %s", what, log.answers(), c.DNS.Answer)
 	}
+	return failed("no answer for %s", what)
 }
 
 func (c Check) probeICMP(ctx context.Context, target string) Result {
@@ -178,7 +178,7 @@ func (p *probeLog) Handle(_ context.Context, r slog.Record) error {
 				p.rcode = a.Value.String()
 			}
 		case "rr":
-			if r.Message == "Validating RR" && len(p.records) < 10 {
+			if r.Message == "Validating RR" && len(p.records) < 1000 {
 				fields := strings.SplitN(a.Value.String(), "\t", 5)
 				p.records = append(p.records, fields[len(fields)-1])
 			}
@@ -208,5 +208,18 @@ func (p *probeLog) last() (message, rcode string, cause error) {
 func (p *probeLog) answers() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return strings.Join(p.records, ", ")
+	text := strings.Join(p.records[:min(len(p.records), 10)], ", ")
+	if more := len(p.records) - 10; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func (p *probeLog) anyMatches(want *regexp.Regexp) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.records, func(data string) bool {
+		data = strings.TrimSuffix(strings.Trim(data, `"`), ".")
+		return want.MatchString(data) || want.MatchString(data[strings.LastIndexByte(data, ' ')+1:])
+	})
 }

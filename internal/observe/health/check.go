@@ -78,7 +78,9 @@ type DNS struct {
 	Server string // asked instead of the target, when set
 	Name   string
 	Type   string // default A
-	Answer string // one answer must be this; empty wants any answer
+	// Answer is a regular expression that one answer must match as a whole, without the dot that ends a name
+	// and the quotes around a text; of "10 mail.shop." the last word is enough. Empty wants any answer.
+	Answer string
 }
 
 // Command is a program that exits with 0 when the target is well.

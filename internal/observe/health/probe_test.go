@@ -180,6 +180,7 @@ func TestDNS(t *testing.T) {
 		{health.DNS{Name: "shop.test", Answer: "10.0.0.2"}, true, "10.0.0.2"},
 		{health.DNS{Name: "shop.test", Answer: "10.0.0.3"}, false, "A shop.test is 10.0.0.1, 10.0.0.2, want 10.0.0.3"},
 		{health.DNS{Name: "shop.test", Answer: "0.0.0.2"}, false, "want 0.0.0.2"},
+		{health.DNS{Name: "shop.test", Answer: `10\.0\.0\..*`}, true, "10.0.0.2"},
 		{health.DNS{Name: "shop.test", Type: "mx", Answer: "mail.shop.test"}, true, "MX"},
 		{health.DNS{Name: "shop.test", Type: "TXT", Answer: "v=spf1 -all"}, true, "TXT"},
 		{health.DNS{Name: "shop.test", Type: "AAAA"}, false, "no answer for AAAA shop.test"},
@@ -191,6 +192,7 @@ func TestDNS(t *testing.T) {
 		expect(t, health.Probe(t.Context(), health.Check{Kind: health.KindDNS, DNS: &c.dns}, "ignored.invalid"), c.ok, false, c.detail)
 	}
 	expect(t, health.Probe(t.Context(), health.Check{Kind: health.KindDNS, DNS: &health.DNS{Name: "x", Type: "NONSENSE"}}, addr), false, true, `unknown DNS record type "NONSENSE"`)
+	expect(t, health.Probe(t.Context(), health.Check{Kind: health.KindDNS, DNS: &health.DNS{Name: "x", Answer: "("}}, addr), false, true, "no regular expression")
 	expect(t, health.Probe(t.Context(), health.Check{Kind: health.KindDNS}, addr), false, true, "no name to ask for")
 	if err := srv.Shutdown(); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +28,7 @@ const (
 
 // Request is how an HTTP reader asks.
 type Request struct {
+	Method         string // default GET
 	Headers        map[string]belay.Secret
 	TLS            *tls.Config   // default: the system's authorities
 	Timeout        time.Duration // of one request; default 3s
@@ -44,29 +47,37 @@ func (v Version) isZero() bool { return v == Version{} }
 // HTTPReleases asks each target for its version over HTTP.
 type HTTPReleases struct {
 	Request
-	Path    string // default /version
+	Path    string // default /version; a URL is asked once and speaks for all targets
 	Version Version
 }
 
 // Releases asks all targets at once.
 func (h HTTPReleases) Releases(ctx context.Context, targets []belay.Target) ([]Reported, error) {
 	out := make([]Reported, len(targets))
+	if strings.Contains(h.Path, "://") {
+		one := h.ask(ctx, h.Path, "")
+		for i, t := range targets {
+			one.Target = t.Address
+			out[i] = one
+		}
+		return out, nil
+	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 32)
 	for i, t := range targets {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			out[i] = h.ask(ctx, t.Address)
+			out[i] = h.ask(ctx, t.Address, cmp.Or(h.Path, "/version"))
 		})
 	}
 	wg.Wait()
 	return out, nil
 }
 
-func (h HTTPReleases) ask(ctx context.Context, target string) Reported {
+func (h HTTPReleases) ask(ctx context.Context, target, path string) Reported {
 	r := Reported{Target: target}
-	address, err := outbound.URL(target, cmp.Or(h.Path, "/version"))
+	address, err := outbound.URL(target, path)
 	if err != nil {
 		r.Problem = err.Error()
 		return r
@@ -85,11 +96,14 @@ func (h HTTPReleases) ask(ctx context.Context, target string) Reported {
 	return r
 }
 
+// StatusRange is a range of HTTP status codes, both ends included.
+type StatusRange struct{ From, To int }
+
 // HTTPFrontDoor sends several requests in a row to the address that users use; each must be answered as wanted.
 type HTTPFrontDoor struct {
 	Request
 	URL      string
-	Status   int            // default: any 2xx
+	Status   []StatusRange  // default 200 to 299
 	Body     *regexp.Regexp // must match, when set
 	Version  Version        // must be the release's, when set
 	Requests int            // default 3
@@ -115,11 +129,23 @@ func (d HTTPFrontDoor) Knock(ctx context.Context, want belay.Release) DoorReadin
 	return r
 }
 
-func (d HTTPFrontDoor) want(release belay.Release, n int) string {
-	s := fmt.Sprintf("%d × HTTP 2xx", n)
-	if d.Status != 0 {
-		s = fmt.Sprintf("%d × HTTP %d", n, d.Status)
+func (d HTTPFrontDoor) status() []StatusRange {
+	if len(d.Status) == 0 {
+		return []StatusRange{{From: 200, To: 299}}
 	}
+	return d.Status
+}
+
+func (d HTTPFrontDoor) want(release belay.Release, n int) string {
+	var codes []string
+	for _, r := range d.status() {
+		if r.From == r.To {
+			codes = append(codes, strconv.Itoa(r.From))
+		} else {
+			codes = append(codes, fmt.Sprintf("%d-%d", r.From, r.To))
+		}
+	}
+	s := fmt.Sprintf("%d × HTTP %s", n, strings.Join(codes, " or "))
 	if d.Body != nil {
 		s += fmt.Sprintf(", a body that matches %q", d.Body)
 	}
@@ -137,7 +163,7 @@ func (d HTTPFrontDoor) judge(a answer, err error, want belay.Release) (state bel
 		return belay.CheckFailed, outbound.Why(err, d.timeout())
 	}
 	got = fmt.Sprintf("HTTP %d", a.status)
-	if d.Status != 0 && a.status != d.Status || d.Status == 0 && a.status/100 != 2 {
+	if !slices.ContainsFunc(d.status(), func(r StatusRange) bool { return r.From <= a.status && a.status <= r.To }) {
 		return belay.CheckFailed, got
 	}
 	if d.Body != nil && !d.Body.Match(a.body) {
@@ -166,7 +192,7 @@ type answer struct {
 func (r Request) get(ctx context.Context, address string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodGet), address, nil)
 	if err != nil {
 		return answer{}, err
 	}

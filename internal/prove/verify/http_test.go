@@ -73,6 +73,10 @@ func TestHTTPReleases(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q, %q", c.path, got, err, c.got, c.problem)
 		}
 	}
+	one := verify.HTTPReleases{Path: b.URL + "/plain?x=1"}
+	if got, err := one.Releases(t.Context(), targets[:2]); err != nil || got[0].Version != "1.2" || got[1].Version != "1.2" || got[1].Target != targets[1].Address {
+		t.Errorf("one URL for all: %+v, %v", got, err)
+	}
 	h := verify.HTTPReleases{Version: verify.Version{JSON: "build.version"}, Request: verify.Request{Headers: map[string]belay.Secret{"Authorization": "Bearer x"}}}
 	if got, err := h.Releases(t.Context(), targets[:1]); err != nil || got[0].Version != "1.1 for Bearer x" {
 		t.Errorf("with a header: %+v, %v", got, err)
@@ -91,9 +95,9 @@ func TestHTTPFrontDoor(t *testing.T) {
 		got   string
 		want  string
 	}{
-		{"any 2xx", verify.HTTPFrontDoor{URL: srv.URL}, belay.CheckPassed, "3 × HTTP 200, slowest", "3 × HTTP 2xx from http://"},
-		{"status", verify.HTTPFrontDoor{URL: srv.URL + "/none", Status: 200}, belay.CheckFailed, "HTTP 404 (request 1 of 3)", "3 × HTTP 200"},
-		{"wanted 404", verify.HTTPFrontDoor{URL: srv.URL + "/none", Status: 404}, belay.CheckPassed, "HTTP 404", "HTTP 404"},
+		{"any 2xx", verify.HTTPFrontDoor{URL: srv.URL}, belay.CheckPassed, "3 × HTTP 200, slowest", "3 × HTTP 200-299 from http://"},
+		{"status", verify.HTTPFrontDoor{URL: srv.URL + "/none", Status: []verify.StatusRange{{From: 200, To: 200}, {From: 301, To: 303}}}, belay.CheckFailed, "HTTP 404 (request 1 of 3)", "3 × HTTP 200 or 301-303 from"},
+		{"wanted 404", verify.HTTPFrontDoor{URL: srv.URL + "/none", Status: []verify.StatusRange{{From: 400, To: 499}}}, belay.CheckPassed, "HTTP 404", "HTTP 400-499"},
 		{"body", verify.HTTPFrontDoor{URL: srv.URL, Body: regexp.MustCompile("^welcome")}, belay.CheckPassed, "HTTP 200", `a body that matches "^welcome"`},
 		{"other body", verify.HTTPFrontDoor{URL: srv.URL, Body: regexp.MustCompile("sorry")}, belay.CheckFailed, "HTTP 200 with a body that does not match", ""},
 		{"version header", verify.HTTPFrontDoor{URL: srv.URL + "/version", Version: verify.Version{Header: "X-Release"}}, belay.CheckPassed, "version v1.1", "version 1.1"},
