@@ -88,6 +88,9 @@ func (p *Proxy) configureSlot(name string, ch proxyclient.SlotChange) (proxyclie
 		if err := slot.change(ch); err != nil {
 			return nil, err
 		}
+		if old != nil && slot == old.slot {
+			return t, nil
+		}
 		next, err := p.newRoute(slot, old)
 		if err != nil {
 			return nil, err

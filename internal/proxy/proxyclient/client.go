@@ -83,14 +83,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Slots reads the slots and their weights.
 func (c *Client) Slots(ctx context.Context) (Status, error) {
 	var s Status
-	err := c.call(ctx, http.MethodGet, PathSlots, nil, nil, &s)
+	err := c.call(ctx, request{method: http.MethodGet, path: PathSlots}, &s)
 	return s, err
 }
 
 // Counts reads the counters once.
 func (c *Client) Counts(ctx context.Context) (Snapshot, error) {
 	var s Snapshot
-	err := c.call(ctx, http.MethodGet, PathCounts, nil, nil, &s)
+	err := c.call(ctx, request{method: http.MethodGet, path: PathCounts}, &s)
 	return s, err
 }
 
@@ -114,7 +114,7 @@ func (c *Client) SetWeights(ctx context.Context, weights map[string]int, o Weigh
 		h.Set("If-Match", strconv.Quote(strconv.FormatUint(o.Generation, 10)))
 	}
 	var out Changed
-	err := c.call(ctx, http.MethodPut, PathWeights, h, weights, &out)
+	err := c.call(ctx, request{method: http.MethodPut, path: PathWeights, header: h, body: weights}, &out)
 	return out, err
 }
 
@@ -126,14 +126,14 @@ func (c *Client) SetRelease(ctx context.Context, slot, release string) (Changed,
 // ConfigureSlot changes a slot or makes it.
 func (c *Client) ConfigureSlot(ctx context.Context, slot string, ch SlotChange) (Changed, error) {
 	var out Changed
-	err := c.call(ctx, http.MethodPut, PathSlots+"/"+url.PathEscape(slot), nil, ch, &out)
+	err := c.call(ctx, request{method: http.MethodPut, path: PathSlots + "/" + url.PathEscape(slot), body: ch}, &out)
 	return out, err
 }
 
 // RemoveSlot takes a slot without weight away. Requests on it may go on until its drain time is over.
 func (c *Client) RemoveSlot(ctx context.Context, slot string) (Changed, error) {
 	var out Changed
-	err := c.call(ctx, http.MethodDelete, PathSlots+"/"+url.PathEscape(slot), nil, nil, &out)
+	err := c.call(ctx, request{method: http.MethodDelete, path: PathSlots+"/"+url.PathEscape(slot)}, &out)
 	return out, err
 }
 
@@ -144,7 +144,7 @@ func (c *Client) Drain(ctx context.Context, slot string, timeout time.Duration) 
 	defer cancel()
 	var out Drained
 	path := PathSlots + "/" + url.PathEscape(slot) + "/drain?timeout=" + timeout.String()
-	err := c.call(ctx, http.MethodPost, path, nil, nil, &out)
+	err := c.call(ctx, request{method: http.MethodPost, path: path}, &out)
 	return out, err
 }
 
@@ -156,7 +156,7 @@ func (c *Client) Stream(ctx context.Context, fn func(Snapshot)) error {
 	defer cancel(nil)
 	watchdog := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
 	defer watchdog.Stop()
-	resp, err := c.send(ctx, http.MethodGet, PathStream, nil, nil)
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: PathStream})
 	if err != nil {
 		return err
 	}
@@ -186,41 +186,47 @@ func (c *Client) Stream(ctx context.Context, fn func(Snapshot)) error {
 
 var errStalled = fmt.Errorf("no line for %s", stallLimit)
 
-func (c *Client) call(ctx context.Context, method, path string, h http.Header, in, out any) error {
+type request struct {
+	method, path string
+	header       http.Header
+	body         any // sent as JSON unless nil
+}
+
+func (c *Client) call(ctx context.Context, q request, out any) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 	}
-	resp, err := c.send(ctx, method, path, h, in)
+	resp, err := c.send(ctx, q)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return fmt.Errorf("read answer of proxy %s to %s %s: %w", c.name, method, path, err)
+		return fmt.Errorf("read answer of proxy %s to %s %s: %w", c.name, q.method, q.path, err)
 	}
 	return nil
 }
 
 // send returns a successful answer with an open body, or an error.
-func (c *Client) send(ctx context.Context, method, path string, h http.Header, in any) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
+	if q.body != nil {
+		b, err := json.Marshal(q.body)
 		if err != nil {
 			return nil, fmt.Errorf("write request to proxy %s: %w", c.name, err)
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, q.method, c.base+q.path, body)
 	if err != nil {
 		return nil, fmt.Errorf("make request to proxy %s: %w", c.name, err)
 	}
-	if h != nil {
-		req.Header = h
+	if q.header != nil {
+		req.Header = q.header
 	}
-	if in != nil {
+	if q.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.token != "" {
@@ -231,7 +237,7 @@ func (c *Client) send(ctx context.Context, method, path string, h http.Header, i
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return nil, c.unreachable(method+" "+path, err)
+		return nil, c.unreachable(q.method+" "+q.path, err)
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
@@ -241,7 +247,7 @@ func (c *Client) send(ctx context.Context, method, path string, h http.Header, i
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an unreadable answer is told by its status alone
 	if json.Unmarshal(raw, &e) != nil || e.Error.Message == "" {
 		return nil, &Error{
-			Code: "unavailable", Message: fmt.Sprintf("proxy %s at %s answered HTTP %d to %s %s", c.name, c.base, resp.StatusCode, method, path),
+			Code: "unavailable", Message: fmt.Sprintf("proxy %s at %s answered HTTP %d to %s %s", c.name, c.base, resp.StatusCode, q.method, q.path),
 			Next: "check that this is the admin address of a belay proxy",
 		}
 	}
