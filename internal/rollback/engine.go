@@ -73,6 +73,9 @@ func New(o Options) (*Engine, error) {
 func (e *Engine) Start(ctx context.Context) error {
 	e.lifecycle.Lock()
 	defer e.lifecycle.Unlock()
+	if e.isStopping() {
+		return errors.New("start the rollback engine: it was stopped already; make a new one")
+	}
 	if _, db := e.parts(); db != nil {
 		return errors.New("start the rollback engine: it was started already")
 	}

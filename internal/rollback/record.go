@@ -108,6 +108,7 @@ func (r *run) glance(ctx context.Context, s belay.Step) glance {
 	defer cancel()
 	defer r.e.untilStop(ctx, cancel)()
 	look, err := r.e.inspect(ctx, action(r.rb.Plan, s))
+	r.looked = true
 	if err != nil {
 		return glance{Look: belay.Look{Progress: belay.ProgressUnknown}, Err: words(ctx, err)}
 	}

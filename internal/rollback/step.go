@@ -56,7 +56,7 @@ type stepEnd struct {
 
 // step looks, acts if needed and looks again.
 func (r *run) step(s belay.Step, rec *belay.StepRecord) (stepEnd, error) {
-	r.stepEnd = time.Time{}
+	r.stepEnd, r.looked = time.Time{}, false
 	open, err := record(r, "open "+s.Key, func(ctx context.Context) (opening, error) { return r.open(ctx, s, rec) })
 	if err != nil {
 		return stepEnd{}, err
@@ -196,13 +196,20 @@ func (r *run) again(ctx context.Context, s belay.Step, n int) (attempt, error) {
 	return a, r.halt(ctx)
 }
 
-// try is one act.
+// try is one act. When the last look is from a process that died, the act may have been done by it: so look again.
 func (r *run) try(ctx context.Context, s belay.Step) (attempt, error) {
 	ctx2, cancel := r.within(ctx, s, 0)
 	defer cancel()
 	if ctx2.Err() != nil && ctx.Err() == nil {
 		return attempt{Err: late(ctx2, s), Final: true}, nil
 	}
+	if !r.looked {
+		g := r.glance(ctx, s)
+		if p := g.Look.Progress; p == belay.ProgressDone || p == belay.ProgressDrifted {
+			return attempt{Final: true, Glance: g}, ctx.Err()
+		}
+	}
+	r.looked = false
 	d := r.e.opts.Drivers[s.Driver]
 	if d == nil {
 		return attempt{Err: fmt.Sprintf("this belay has no driver %q", s.Driver), Final: true}, nil

@@ -20,6 +20,7 @@ type run struct {
 	rb      belay.Rollback
 	pending []belay.Event // not yet in the journal
 	stepEnd time.Time     // deadline of the step at work, from when this process took it up; zero: not yet
+	looked  bool          // this process looked at the step's target since the last act
 }
 
 // workflow is the durable function. It is replayed from its start after a crash: what was recorded is not done
