@@ -1,0 +1,178 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/watch/state"
+)
+
+// eye looks at one deployment, one look at a time. A look may take long, so it has a goroutine of its own;
+// everything else here belongs to the watcher's.
+type eye struct {
+	w       *watcher
+	timer   *time.Timer
+	looks   chan look
+	cancel  context.CancelFunc // of the look under way; nil when there is none
+	on      bool
+	replay  bool // the judge must first see what was stored before the restart
+	last    time.Time
+	hurried bool // news came while looking
+
+	session Session
+	judge   Judge
+	backlog []belay.Tick // looked at, judged, not stored yet
+	blamed  bool         // the store's refusal is in the log
+}
+
+// look is what one look brought. Session and judge are there from the first successful one on.
+type look struct {
+	tick     belay.Tick
+	err      error // nothing could be judged
+	session  Session
+	judge    Judge
+	before   *belay.Card // after the replay: what the judge had concluded already
+	backlog  []belay.Tick
+	storeErr error
+}
+
+func newEye(w *watcher) *eye { return &eye{w: w, timer: stoppedTimer(), looks: make(chan look, 1)} }
+
+// set begins or ends looking.
+func (e *eye) set(on bool) {
+	switch {
+	case on && !e.on:
+		e.on = true
+		e.timer.Reset(0)
+	case !on && e.on:
+		e.close()
+	}
+}
+
+func (e *eye) close() {
+	e.on = false
+	e.timer.Stop()
+	if e.cancel != nil {
+		e.cancel()
+		l := <-e.looks
+		e.cancel, e.session, e.backlog = nil, l.session, l.backlog
+	}
+	if e.session != nil {
+		e.session.Close()
+		e.session = nil
+	}
+}
+
+func (e *eye) updated() <-chan struct{} {
+	if e.session == nil || e.cancel != nil || e.hurried {
+		return nil // asked again after the look
+	}
+	return e.session.Updated()
+}
+
+// hurry moves the next look forward because there is news.
+func (e *eye) hurry(open bool) {
+	e.hurried = true // a closed channel is not asked again before the next look either
+	if open {
+		e.timer.Reset(max(0, hurryEvery-e.w.c.o.Now().Sub(e.last)))
+	}
+}
+
+func (e *eye) look(ctx context.Context) {
+	if !e.on || e.cancel != nil {
+		return
+	}
+	e.last, e.hurried = e.w.c.o.Now(), false
+	ctx, e.cancel = context.WithTimeout(ctx, lookTimeout)
+	d, l := e.w.d, look{session: e.session, judge: e.judge, backlog: e.backlog}
+	replay := e.replay
+	go func() { e.looks <- e.w.look(ctx, d, l, replay) }() // close waits for it
+}
+
+// look gathers one tick and stores it. It runs beside the watcher and touches none of its state.
+func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay bool) look {
+	o := w.c.o
+	if l.judge == nil {
+		l.judge = o.Judge(d)
+		if replay {
+			ticks, err := o.Store.Ticks(ctx, d.ID, -math.MaxFloat64)
+			if err != nil {
+				l.judge, l.err = nil, fmt.Errorf("read stored ticks: %w", err)
+				return l
+			}
+			for _, t := range ticks {
+				card := l.judge.Observe(t)
+				l.before = &card
+			}
+		}
+	}
+	now := o.Now()
+	blind := func(err error) {
+		l.tick.T = now.Sub(d.CreatedAt).Seconds()
+		l.tick.Sources = append(l.tick.Sources, belay.SourceStatus{Source: "observation", Detail: err.Error()})
+	}
+	var err error
+	if l.session == nil {
+		if l.session, err = o.Observer.Observe(ctx, d); err != nil {
+			l.session = nil
+			blind(err)
+		}
+	}
+	if l.session != nil {
+		if l.tick, err = l.session.Collect(ctx, now); err != nil {
+			blind(err)
+		}
+	}
+	l.backlog = append(l.backlog, l.tick)
+	for len(l.backlog) > 0 && l.storeErr == nil {
+		if l.storeErr = w.keep(ctx, l.backlog[0]); l.storeErr == nil {
+			l.backlog = l.backlog[1:]
+		}
+	}
+	if n := len(l.backlog); n > backlogLimit {
+		l.backlog = l.backlog[n-backlogLimit:]
+	}
+	return l
+}
+
+// keep stores a tick, also of a look that used up its time.
+func (w *watcher) keep(ctx context.Context, t belay.Tick) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	return w.c.o.Store.AppendTick(ctx, w.id, t)
+}
+
+// looked takes in a look: it is judged and decided upon.
+func (w *watcher) looked(ctx context.Context, l look) {
+	e := w.eye
+	e.cancel()
+	e.cancel = nil
+	e.session, e.judge, e.backlog = l.session, l.judge, l.backlog
+	interval := w.settings.Policy.Interval
+	if interval <= 0 {
+		interval = time.Second
+	}
+	e.timer.Reset(max(hurryEvery, interval-w.c.o.Now().Sub(e.last)))
+	if l.err != nil {
+		if !e.blamed {
+			w.log.Error("deployment is not judged, trying again", "error", l.err)
+		}
+		e.blamed = true
+		return
+	}
+	switch failed := l.storeErr != nil; {
+	case failed && !e.blamed:
+		w.log.Error("evidence is not stored, watching goes on", "error", l.storeErr)
+	case !failed && e.blamed:
+		w.log.Info("evidence is stored again")
+	}
+	e.blamed, e.replay = l.storeErr != nil, false
+	if l.before != nil && l.before.Verdict == belay.VerdictRegressed {
+		// The crash may have come between the evidence and the decision.
+		w.apply(ctx, state.Looked{Card: *l.before, Now: w.c.o.Now()})
+	}
+	w.apply(ctx, state.Looked{Card: e.judge.Observe(l.tick), Now: w.c.o.Now()})
+}

@@ -1,0 +1,186 @@
+package watch_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/watch"
+)
+
+type gateFunc func() []watch.Finding
+
+func (f gateFunc) Check(context.Context, belay.Deployment) ([]watch.Finding, error) { return f(), nil }
+
+// TestRestartAnywhere drops the conductor at each second of a deployment: it must end as if nothing had been,
+// with its deploy command run once and its rollback begun once.
+func TestRestartAnywhere(t *testing.T) {
+	for _, bad := range []bool{false, true} {
+		for at := range 45 {
+			in(t, func(t *testing.T, b *bench) {
+				b.settings.Policy.Bake, b.settings.Policy.StepTime = 10*time.Second, 5*time.Second
+				b.proxied().start()
+				want := belay.StateSucceeded
+				b.w.shows["2"] = always(belay.VerdictHealthy)
+				if bad {
+					b.w.shows["2"], want = goodUntil(15*time.Second), belay.StateRolledBack
+				}
+				id := b.deploy("2")
+				time.Sleep(time.Duration(at)*time.Second + 500*time.Millisecond)
+				b.restart()
+				d := b.end(id)
+				if d.State != want || b.w.deploys["2"] != 1 || (bad && len(b.w.reverts) != 1) {
+					t.Errorf("restart after %d s: %s (%s), deployed %d times, rollbacks %v", at, d.State, d.Reason, b.w.deploys["2"], b.w.reverts)
+				}
+				if at < 5 && !bad && !b.m.told("its end is unknown") {
+					t.Errorf("restart after %d s: nobody says that the end of the deploy command is unknown", at)
+				}
+			})
+		}
+	}
+}
+
+// TestReplay holds the verdict after a restart, two bad ticks into three, against the uninterrupted one.
+func TestReplay(t *testing.T) {
+	run := func(t *testing.T, restart bool) (card belay.Card) {
+		in(t, func(t *testing.T, b *bench) {
+			b.start()
+			b.w.shows["2"] = goodUntil(20 * time.Second)
+			id := b.deploy("2")
+			time.Sleep(21*time.Second + 500*time.Millisecond)
+			if restart {
+				b.c.Stop()
+				time.Sleep(500 * time.Millisecond)
+				b.start()
+			}
+			card = *b.end(id).Card
+		})
+		return card
+	}
+	whole, broken := run(t, false), run(t, true)
+	if whole.Reason != broken.Reason || whole.Verdict != broken.Verdict {
+		t.Errorf("uninterrupted: %s, %s; restarted: %s, %s", whole.Verdict, whole.Reason, broken.Verdict, broken.Reason)
+	}
+}
+
+func TestRestartWhileWaiting(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.w.takes = time.Minute
+		b.proxied().start()
+		b.w.shows["2"], b.w.shows["3"] = goodUntil(0), always(belay.VerdictHealthy)
+		first := b.deploy("2")
+		b.is(first, belay.StateRollingBack)
+		second := b.deploy("3")
+		b.restart()
+		if d := b.is(second, belay.StateDeploying); d.Previous != v("1") {
+			t.Errorf("over %s", d.Previous)
+		}
+		if d, _ := b.m.Deployment(t.Context(), first); d.State != belay.StateRolledBack {
+			t.Errorf("began while the first was %s", d.State)
+		}
+		b.end(second)
+	})
+}
+
+// TestStoreFailure: what is decided while the store refuses is neither lost nor acted upon before it is on record.
+func TestStoreFailure(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.start()
+		b.w.shows["2"] = goodUntil(time.Minute)
+		id := b.deploy("2")
+		b.is(id, belay.StateBaking)
+		b.m.breakDown(true)
+		looks := b.w.looks
+		time.Sleep(2 * time.Minute)
+		b.w.set(func(w *world) {
+			if w.looks-looks < 30 || len(w.reverts) != 0 {
+				t.Errorf("%d looks, %d reverts while the store was down", w.looks-looks, len(w.reverts))
+			}
+		})
+		b.m.breakDown(false)
+		if d := b.end(id); d.State != belay.StateRolledBack {
+			t.Errorf("ended as %s", d.State)
+		}
+		if got := b.m.states(id); got != "pending deploying watching baking rolling_back rolled_back" {
+			t.Errorf("went through %s", got)
+		}
+		// Every look is in the store, in order.
+		for i, tick := range b.m.ticks[id] {
+			if i > 0 && tick.T <= b.m.ticks[id][i-1].T {
+				t.Fatalf("tick at %v after %v", tick.T, b.m.ticks[id][i-1].T)
+			}
+		}
+		if n := len(b.m.ticks[id]); n < 60 {
+			t.Errorf("%d ticks are stored", n)
+		}
+	})
+}
+
+func TestFiftyAtOnce(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.start()
+		b.w.shows["good"], b.w.shows["bad"] = always(belay.VerdictHealthy), goodUntil(20*time.Second)
+		ids := map[string]belay.State{}
+		for i := range 50 {
+			version, want := "good", belay.StateSucceeded
+			if i%2 == 0 {
+				version, want = "bad", belay.StateRolledBack
+			}
+			d, err := b.c.Deploy(t.Context(), belay.DeployRequest{
+				Ref: belay.Ref{Service: fmt.Sprintf("s%02d", i), Environment: "production"}, Release: v(version), Actor: "ci",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[d.ID] = want
+		}
+		for id, want := range ids {
+			if d := b.end(id); d.State != want || d.EndedAt.Sub(d.CreatedAt) > 90*time.Second {
+				t.Errorf("%s: %s after %s, want %s", d.Service, d.State, d.EndedAt.Sub(d.CreatedAt), want)
+			}
+		}
+	})
+}
+
+// TestStartStop starts and stops in every order and at once: nothing hangs, nothing is left behind.
+func TestStartStop(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.start()
+		if err := b.c.Start(t.Context()); err != nil {
+			t.Errorf("second start: %v", err)
+		}
+		id := b.deploy("2")
+		ch, cancel := b.c.Subscribe(id)
+		defer cancel()
+		b.c.Stop()
+		b.c.Stop()
+		for range ch { // closed by the stop
+		}
+		if err := b.c.Start(t.Context()); belay.CodeOf(err) != belay.CodeUnavailable {
+			t.Errorf("start after stop: %v", err)
+		}
+		if _, err := b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: v("3")}); belay.CodeOf(err) != belay.CodeUnavailable {
+			t.Errorf("deploy after stop: %v", err)
+		}
+	})
+	for range 100 {
+		in(t, func(t *testing.T, b *bench) {
+			b.start()
+			b.w.shows["2"] = always(belay.VerdictHealthy)
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					_, _ = b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: v(fmt.Sprint(2 + i)), Actor: "ci"})
+				})
+				wg.Go(func() { _ = b.c.Start(t.Context()) })
+			}
+			wg.Go(b.c.Stop)
+			wg.Wait()
+			synctest.Wait()
+		})
+	}
+}
