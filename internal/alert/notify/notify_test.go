@@ -299,19 +299,19 @@ func TestGivesUpAfterADay(t *testing.T) {
 	})
 }
 
-type busy struct{ after time.Duration }
+type busyError struct{ after time.Duration }
 
-func (busy) Error() string               { return "HTTP 429" }
-func (b busy) RetryAfter() time.Duration { return b.after }
+func (busyError) Error() string               { return "HTTP 429" }
+func (b busyError) RetryAfter() time.Duration { return b.after }
 
 func TestReceiverAsksForTime(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.rcv.answer = func(_ context.Context, _ belay.Event, attempt int) (bool, error) {
 			switch attempt {
 			case 1:
-				return true, fmt.Errorf("tell ops: %w", busy{90 * time.Second})
+				return true, fmt.Errorf("tell ops: %w", busyError{90 * time.Second})
 			case 2:
-				return true, busy{1000 * time.Hour}
+				return true, busyError{1000 * time.Hour}
 			}
 			return false, nil
 		}

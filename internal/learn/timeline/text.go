@@ -39,8 +39,8 @@ func (t Timeline) Write(w io.Writer) error {
 }
 
 func (t Timeline) head(b *strings.Builder) {
-	d := t.Deployment
-	fmt.Fprintf(b, "%s  %s  %s", d.ID, clean(d.Ref.String()), clean(d.Release.String()))
+	d, ref := t.Deployment, t.Deployment.Ref
+	fmt.Fprintf(b, "%s  %s  %s", d.ID, clean(ref.String()), clean(d.Release.String()))
 	if !d.Previous.IsZero() {
 		fmt.Fprintf(b, " (before: %s)", clean(d.Previous.String()))
 	}

@@ -12,10 +12,10 @@ import (
 	belay "github.com/belaydev/belay"
 )
 
-// damage is what SQLite's own check found wrong in the file.
-type damage struct{ found string }
+// damageError is what SQLite's own check found wrong in the file.
+type damageError struct{ found string }
 
-func (d *damage) Error() string { return d.found }
+func (d *damageError) Error() string { return d.found }
 
 // explain turns an error of the driver into a sentence for the person who must act. An error that is already
 // one, or that tells of a cancelled context, passes with what was being done.
@@ -26,7 +26,7 @@ func explain(path, doing string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	if d, ok := errors.AsType[*damage](err); ok {
+	if d, ok := errors.AsType[*damageError](err); ok {
 		return corrupt(path, doing, d)
 	}
 	if errors.Is(err, fs.ErrPermission) {

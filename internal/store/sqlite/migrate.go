@@ -14,7 +14,7 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // the only way to embed files
+var migrations embed.FS
 
 func embedded() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")

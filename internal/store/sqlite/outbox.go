@@ -20,7 +20,7 @@ func (s *Store) NextDeliveries(ctx context.Context, channel string, now time.Tim
 	if err != nil {
 		return nil, explain(s.path, "read the outbox", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // what went wrong, rows.Err tells
 	var out []belay.Delivery
 	for rows.Next() {
 		var (

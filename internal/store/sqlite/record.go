@@ -117,7 +117,7 @@ func (s *Store) docs(ctx context.Context, what, stmt string, args ...any) ([]str
 	if err != nil {
 		return nil, explain(s.path, "read "+what, err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // what went wrong, rows.Err tells
 	var out []string
 	for rows.Next() {
 		var doc string

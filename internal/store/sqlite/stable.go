@@ -32,12 +32,13 @@ func (s *Store) StableHistory(ctx context.Context, ref belay.Ref, limit int) ([]
 // SetStable makes a release the stable one. Setting again what is stable already, whatever the time, changes
 // nothing, so that a caller may repeat itself after a crash.
 func (s *Store) SetStable(ctx context.Context, r belay.StableRelease) error {
-	doc, err := encode("stable release of "+r.Ref.String(), r)
+	ref := r.Ref
+	what := "stable release of " + ref.String()
+	doc, err := encode(what, r)
 	if err != nil {
 		return err
 	}
-	what := "store stable release of " + r.Ref.String()
-	return s.update(ctx, what, func(tx *sql.Tx) error {
+	return s.update(ctx, "store "+what, func(tx *sql.Tx) error {
 		var now string
 		err := tx.QueryRowContext(ctx, `SELECT doc FROM stable_releases WHERE service = ? AND environment = ? ORDER BY seq DESC LIMIT 1`,
 			r.Service, r.Environment).Scan(&now)

@@ -91,7 +91,7 @@ func looseTicks(ctx context.Context, tx *sql.Tx, deployment string) ([]looseTick
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // what went wrong, rows.Err tells
 	var out []looseTick
 	for rows.Next() {
 		var l looseTick
@@ -138,7 +138,7 @@ func packedTicks(ctx context.Context, tx *sql.Tx, deployment string, fromT float
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // what went wrong, rows.Err tells
 	var out []belay.Tick
 	for rows.Next() {
 		var (

@@ -102,7 +102,7 @@ func runVictim(t *testing.T, test, dir string, enough int, acked map[string]bool
 func survey(t *testing.T, open Open, dir string, acked map[string]bool) {
 	t.Helper()
 	s, ctx := open(t, dir), context.WithoutCancel(t.Context())
-	defer s.Close()
+	defer func() { ok(t, s.Close()) }()
 	ok(t, s.Health(ctx))
 	stored := map[string]bool{}
 	for _, d := range must[[]belay.Deployment](t)(s.Deployments(ctx, belay.DeploymentFilter{})) {

@@ -95,7 +95,7 @@ func testOutboxReopened(t *testing.T, open Open) {
 	ok(t, s.Close())
 
 	s = open(t, dir)
-	defer s.Close()
+	defer func() { ok(t, s.Close()) }()
 	wantDue(t, s, "ops", 6)
 	if list = wantDue(t, s, "ops", 7, "e-1"); len(list) == 1 && list[0].Attempt != 2 {
 		t.Errorf("attempt %d after reopening, want 2", list[0].Attempt)

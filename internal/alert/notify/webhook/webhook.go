@@ -95,16 +95,16 @@ func (n *Notifier) String() string { return n.shown }
 // Close gives back the connections that are kept for the next event.
 func (n *Notifier) Close() { n.transport.CloseIdleConnections() }
 
-// failure is why an attempt did not succeed. It names the receiver without its secrets.
-type failure struct {
+// postError is why an attempt did not succeed. It names the receiver without its secrets.
+type postError struct {
 	shown, why string
 	after      time.Duration
 	cause      error
 }
 
-func (f *failure) Error() string             { return "post to " + f.shown + ": " + f.why }
-func (f *failure) RetryAfter() time.Duration { return f.after }
-func (f *failure) Unwrap() error             { return f.cause }
+func (f *postError) Error() string             { return "post to " + f.shown + ": " + f.why }
+func (f *postError) RetryAfter() time.Duration { return f.after }
+func (f *postError) Unwrap() error             { return f.cause }
 
 // Notify posts the event once and says whether posting it again may help.
 func (n *Notifier) Notify(ctx context.Context, e belay.Event, attempt int) (retry bool, err error) {
@@ -124,7 +124,7 @@ func (n *Notifier) Notify(ctx context.Context, e belay.Event, attempt int) (retr
 	// The transport and not a client: a client follows redirects, keeps cookies and repeats the URL in its errors.
 	res, err := n.transport.RoundTrip(req)
 	if err != nil {
-		return true, &failure{shown: n.shown, why: n.scrub(outbound.Why(err, n.opts.Timeout)), cause: context.Cause(ctx)}
+		return true, &postError{shown: n.shown, why: n.scrub(outbound.Why(err, n.opts.Timeout)), cause: context.Cause(ctx)}
 	}
 	defer res.Body.Close()
 	_, _ = io.CopyN(io.Discard, res.Body, readAtMost) // what was answered is known already
@@ -161,8 +161,8 @@ func (n *Notifier) header(req *http.Request, e belay.Event, body []byte, attempt
 	h.Set("Ce-Type", "dev.belay."+token(string(e.Kind)))
 	h.Set("Ce-Source", token(n.opts.Source))
 	h.Set("Ce-Time", e.Time.UTC().Format(time.RFC3339Nano))
-	if e.Service != "" {
-		h.Set("Ce-Subject", token(e.Ref.String()))
+	if ref := e.Ref; ref.Service != "" {
+		h.Set("Ce-Subject", token(ref.String()))
 	}
 	if n.user != nil {
 		password, _ := n.user.Password()
@@ -205,7 +205,7 @@ func (n *Notifier) judge(res *http.Response) (retry bool, err error) {
 	if code >= 200 && code < 300 {
 		return false, nil
 	}
-	f := &failure{shown: n.shown, why: "HTTP " + strconv.Itoa(code), after: retryAfter(res.Header.Get("Retry-After"), n.opts.Now())}
+	f := &postError{shown: n.shown, why: "HTTP " + strconv.Itoa(code), after: retryAfter(res.Header.Get("Retry-After"), n.opts.Now())}
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true, f

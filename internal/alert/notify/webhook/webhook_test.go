@@ -56,7 +56,7 @@ func TestRequest(t *testing.T) {
 	if retry, err := n.Notify(t.Context(), event(), 3); retry || err != nil {
 		t.Fatalf("retry %t, error %v", retry, err)
 	}
-	if got.Method != "POST" || got.URL.String() != "/in?key=v" {
+	if got.Method != http.MethodPost || got.URL.String() != "/in?key=v" {
 		t.Errorf("%s %s, want POST /in?key=v", got.Method, got.URL)
 	}
 	mac := hmac.New(sha256.New, []byte("s3cret"))
