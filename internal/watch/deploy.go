@@ -212,7 +212,7 @@ func (c *Conductor) Rollback(ctx context.Context, ref belay.Ref, to belay.Releas
 	defer c.one.Unlock()
 	if len(c.of(ref)) > 0 {
 		return belay.Deployment{}, belay.Errorf(belay.CodeConflict, "a deployment of %s has begun at this moment", ref).
-			WithNext("look at it with "belay status", then ask again")
+			WithNext("look at it with \"belay status\", then ask again")
 	}
 	d, err := c.takeBackStable(ctx, ref, to)
 	if err != nil {

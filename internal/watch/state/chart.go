@@ -89,7 +89,7 @@ func Transitions() []Transition {
 func Chart() string {
 	var b strings.Builder
 	b.WriteString("# The states of a deployment\n\n" +
-		"<!-- Made from internal/watch/state by `go test ./internal/watch/state -update`. Do not edit. -->\n\n" +
+		"<!-- Made from internal/watch/state by `make generate`. Do not edit. -->\n\n" +
 		"```mermaid\nstateDiagram-v2\n    [*] --> pending\n    [*] --> refused: a gate refused it\n")
 	labels := map[[2]belay.State][]string{}
 	var order [][2]belay.State

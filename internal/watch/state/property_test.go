@@ -2,7 +2,6 @@ package state_test
 
 import (
 	"errors"
-	"flag"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -12,12 +11,10 @@ import (
 	"github.com/belaydev/belay/internal/watch/state"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/states.md")
-
 func TestChart(t *testing.T) {
 	const path = "../../../docs/states.md"
 	want := state.Chart()
-	if *update {
+	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +24,7 @@ func TestChart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("docs/states.md is not what the table says; run: go test ./internal/watch/state -update")
+		t.Errorf("docs/states.md is not what the table says; run: make generate")
 	}
 }
 
