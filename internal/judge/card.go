@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/checks"
 	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/limit"
+	"github.com/belaydev/belay/internal/judge/phrase"
 	"github.com/belaydev/belay/internal/judge/stats"
 )
 
@@ -113,6 +115,8 @@ func (j *Judge) lack(s *signal) string {
 		return ""
 	case s.newest < 0 && (s.cmp == nil || s.Kind == belay.KindHistogram):
 		return s.Name + ": no sample yet"
+	case s.Required && j.last-s.newest >= j.policy.StaleAfter:
+		return fmt.Sprintf("%s: no sample for %s", s.Name, phrase.Seconds(j.last-s.newest))
 	case s.gauge != nil && s.gauge.Broken:
 		return fmt.Sprintf("%s: %s is beyond the limit of %s", s.Name, s.value(s.gauge.Value[candidate]), s.value(*s.Threshold))
 	case s.gauge != nil:
@@ -120,7 +124,7 @@ func (j *Judge) lack(s *signal) string {
 	case s.limit != nil && s.limit.Broken:
 		return s.Name + ": beyond its limit now"
 	case s.logE() >= math.Log(suspicion):
-		return fmt.Sprintf("%s: evidence of 1 : %s against it, acts at 1 : %s", s.Name, count(math.Exp(s.logE())), count(1/(j.policy.FalseRollbackRate*s.weight)))
+		return fmt.Sprintf("%s: evidence of 1 : %s against it, acts at 1 : %s", s.Name, phrase.Count(math.Exp(s.logE())), phrase.Count(1/(j.policy.FalseRollbackRate*s.weight)))
 	}
 	return j.lackOfProof(s)
 }
@@ -133,16 +137,16 @@ func (j *Judge) lackOfProof(s *signal) string {
 	}
 	if s.Kind == belay.KindHistogram && s.Compare && s.cmp.Partner() {
 		if left := s.cmp.WarmUntil() - j.last; left > 0 && !math.IsInf(left, 1) {
-			return fmt.Sprintf("%s: compared in %s, after the warm-up", s.Name, seconds(left))
+			return fmt.Sprintf("%s: compared in %s, after the warm-up", s.Name, phrase.Seconds(left))
 		}
 		return s.Name + ": more requests to compare"
 	}
 	more := s.more(want)
 	if math.IsInf(more, 1) || more > 1e7 {
 		total := s.cmp.Total()
-		return fmt.Sprintf("%s: %s is not proven harmless", s.Name, of(total.CX, total.CN))
+		return fmt.Sprintf("%s: %s is not proven harmless", s.Name, phrase.Of(total.CX, total.CN))
 	}
-	return fmt.Sprintf("%s: %s more requests", s.Name, count(math.Max(1, more)))
+	return fmt.Sprintf("%s: %s more requests", s.Name, phrase.Count(math.Max(1, more)))
 }
 
 // sharedText says that a limit is broken on both sides; "" when it is not.
@@ -191,7 +195,7 @@ func (j *Judge) stopText(s *signal) string {
 	if s.gauge != nil {
 		return fmt.Sprintf("%s of %s is %s, beyond the hard stop of %s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.HardStop))
 	}
-	return fmt.Sprintf("%s in the last %s; the hard stop is %s", j.windowText(s, s.stop, *s.HardStop), seconds(s.stop.Window), s.value(*s.HardStop)) + j.there(s)
+	return fmt.Sprintf("%s in the last %s; the hard stop is %s", j.windowText(s, s.stop, *s.HardStop), phrase.Seconds(s.stop.Window), s.value(*s.HardStop)) + j.there(s)
 }
 
 // thresholdText says which limit is broken, and for how long.
@@ -199,26 +203,26 @@ func (j *Judge) thresholdText(s *signal) string {
 	held := ""
 	if s.gauge != nil {
 		if s.For > 0 {
-			held = " for " + seconds(j.last-s.gauge.Since)
+			held = " for " + phrase.Seconds(j.last-s.gauge.Since)
 		}
 		return fmt.Sprintf("%s of %s is %s, beyond the limit of %s%s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.Threshold), held)
 	}
 	if s.For > 0 {
-		held = ", broken for " + seconds(j.last-s.limit.Since)
+		held = ", broken for " + phrase.Seconds(j.last-s.limit.Since)
 	}
-	return fmt.Sprintf("%s in the last %s; the limit is %s%s", j.windowText(s, s.limit, *s.Threshold), seconds(s.limit.Window), s.value(*s.Threshold), held) + j.there(s)
+	return fmt.Sprintf("%s in the last %s; the limit is %s%s", j.windowText(s, s.limit, *s.Threshold), phrase.Seconds(s.limit.Window), s.value(*s.Threshold), held) + j.there(s)
 }
 
 func (j *Judge) windowText(s *signal, l *limit.Share, at float64) string {
 	c := l.Counts
 	if s.Kind == belay.KindHistogram {
-		return fmt.Sprintf("%s of %s: %s of requests took longer than %s, %s allows %s,", s.Name, j.candidate(), of(c.CX, c.CN),
-			s.value(at), quantileName(s.Quantile), percent(l.Allowed))
+		return fmt.Sprintf("%s of %s: %s of requests took longer than %s, %s allows %s,", s.Name, j.candidate(), phrase.Of(c.CX, c.CN),
+			s.value(at), phrase.Quantile(s.Quantile), phrase.Percent(l.Allowed))
 	}
 	if s.Direction == LowerIsWorse {
 		c.CX = c.CN - c.CX
 	}
-	return fmt.Sprintf("%s of %s is %s", s.Name, j.candidate(), of(c.CX, c.CN))
+	return fmt.Sprintf("%s of %s is %s", s.Name, j.candidate(), phrase.Of(c.CX, c.CN))
 }
 
 // compareText says what the comparison found.
@@ -228,26 +232,26 @@ func (j *Judge) compareText(s *signal) string {
 	var b strings.Builder
 	switch {
 	case s.Kind == belay.KindHistogram:
-		fmt.Fprintf(&b, "%s of %s: %s of requests took longer than %s", s.Name, j.candidate(), of(c.CX, c.CN), s.value(f.Bound))
+		fmt.Fprintf(&b, "%s of %s: %s of requests took longer than %s", s.Name, j.candidate(), phrase.Of(c.CX, c.CN), s.value(f.Bound))
 	case s.Direction == LowerIsWorse:
-		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), of(c.CN-c.CX, c.CN))
+		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), phrase.Of(c.CN-c.CX, c.CN))
 		c.BX = c.BN - c.BX
 	default:
-		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), of(c.CX, c.CN))
+		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), phrase.Of(c.CX, c.CN))
 	}
 	switch {
 	case c.BN > 0:
-		fmt.Fprintf(&b, " against %s of %s", of(c.BX, c.BN), j.baseline())
+		fmt.Fprintf(&b, " against %s of %s", phrase.Of(c.BX, c.BN), j.baseline())
 	case s.Kind == belay.KindHistogram:
 		past := s.cmp.Past()
-		fmt.Fprintf(&b, " against %s before the deployment", of(past.N-stats.At(past.LE, past.Count, f.Bound), past.N))
+		fmt.Fprintf(&b, " against %s before the deployment", phrase.Of(past.N-stats.At(past.LE, past.Count, f.Bound), past.N))
 	default:
-		fmt.Fprintf(&b, " against %s before the deployment", of(s.cmp.PastBad(), s.cmp.PastN()))
+		fmt.Fprintf(&b, " against %s before the deployment", phrase.Of(s.cmp.PastBad(), s.cmp.PastN()))
 	}
 	if f.Late {
-		fmt.Fprintf(&b, " in the last %s", seconds(math.Max(1, j.last-f.Since)))
+		fmt.Fprintf(&b, " in the last %s", phrase.Seconds(math.Max(1, j.last-f.Since)))
 	}
-	fmt.Fprintf(&b, "; chance under no change %s", oneIn(s.logE()))
+	fmt.Fprintf(&b, "; chance under no change %s", phrase.OneIn(s.logE()))
 	return b.String() + j.there(s)
 }
 
@@ -263,7 +267,7 @@ func (j *Judge) there(s *signal) string {
 	if s.Kind == belay.KindHistogram || s.Direction == LowerIsWorse {
 		return "; worst on " + f.Stratum
 	}
-	return fmt.Sprintf("; worst on %s: %s", f.Stratum, of(f.There.CX, f.There.CN))
+	return fmt.Sprintf("; worst on %s: %s", f.Stratum, phrase.Of(f.There.CX, f.There.CN))
 }
 
 // firstBad is the first bad moment of a signal.
@@ -284,18 +288,18 @@ func (j *Judge) firstBad(s *signal, l *limit.Share) float64 {
 }
 
 // blameHealth rules by health checks.
-func (j *Judge) blameHealth(down []*check) *ruling {
+func (j *Judge) blameHealth(down []*checks.Check) *ruling {
 	r := &ruling{by: byHealth, first: j.last}
 	var texts []string
 	for _, c := range down {
-		text := c.name() + " fails" + c.why()
+		text := c.Name() + " fails" + c.Why()
 		texts = append(texts, text)
-		if r.first > c.since {
-			r.first = c.since
+		if r.first > c.Since {
+			r.first = c.Since
 		}
-		r.culprits = append(r.culprits, c.status.Check)
+		r.culprits = append(r.culprits, c.Status.Check)
 	}
-	r.reason = fmt.Sprintf("%s was healthy and is not any more: %s", j.candidate(), and(texts))
+	r.reason = fmt.Sprintf("%s was healthy and is not any more: %s", j.candidate(), phrase.And(texts))
 	return r
 }
 
@@ -311,22 +315,22 @@ func (j *Judge) praise() string {
 		}
 		if s.Kind == belay.KindHistogram {
 			if v := s.level(candidate); v != nil {
-				parts = append(parts, fmt.Sprintf("%s %s of %s is not worse", s.Name, quantileName(s.Quantile), s.value(*v)))
+				parts = append(parts, fmt.Sprintf("%s %s of %s is not worse", s.Name, phrase.Quantile(s.Quantile), s.value(*v)))
 			}
 			continue
 		}
 		total := s.cmp.Total()
-		text := fmt.Sprintf("%s is %s", s.Name, of(total.CX, total.CN))
+		text := fmt.Sprintf("%s is %s", s.Name, phrase.Of(total.CX, total.CN))
 		if total.BN > 0 {
-			text += fmt.Sprintf(" against %s of %s", of(total.BX, total.BN), j.baseline())
+			text += fmt.Sprintf(" against %s of %s", phrase.Of(total.BX, total.BN), j.baseline())
 		}
 		parts = append(parts, text)
 	}
-	if n := len(j.health.checks); n > 0 {
-		parts = append(parts, fmt.Sprintf("health checks pass for at least %s", seconds(j.policy.MinHealthTime)))
+	if n := len(j.health.Statuses()); n > 0 {
+		parts = append(parts, fmt.Sprintf("health checks pass for at least %s", phrase.Seconds(j.policy.MinHealthTime)))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%s is healthy: nothing speaks against it, and no signal is required", j.candidate())
 	}
-	return fmt.Sprintf("%s is healthy: %s", j.candidate(), and(parts))
+	return fmt.Sprintf("%s is healthy: %s", j.candidate(), phrase.And(parts))
 }

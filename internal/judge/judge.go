@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/checks"
+	"github.com/belaydev/belay/internal/judge/phrase"
 	"github.com/belaydev/belay/internal/judge/stats"
 )
 
@@ -26,7 +28,7 @@ type Judge struct {
 	signals []*signal
 	byName  map[string]*signal // look-ups only
 	onset   stats.Onset
-	health  health
+	health  checks.Health
 	sight   sight
 	last    float64 // time of the newest tick; -Inf before the first
 	start   float64 // first sign of the candidate; NaN before it
@@ -89,8 +91,8 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 	for _, s := range j.signals {
 		s.step(tick.T, fresh)
 	}
-	j.health.take(tick.T, j.policy.MinHealthTime, tick.Health)
-	if math.IsNaN(j.start) && j.health.known {
+	j.health.Take(tick.T, j.policy.MinHealthTime, tick.Health)
+	if math.IsNaN(j.start) && j.health.Known {
 		j.start = tick.T
 	}
 	j.sight.take(tick.T, tick.Sources)
@@ -106,7 +108,7 @@ func (j *Judge) decide() belay.Card {
 	if j.ruling == nil {
 		j.ruling = j.rule()
 	}
-	card := belay.Card{T: j.last, Health: j.health.statuses(), Blind: j.sight.dark(j.last, j.policy.BlindAfter), Policy: j.line}
+	card := belay.Card{T: j.last, Health: j.health.Statuses(), Blind: j.sight.dark(j.last, j.policy.BlindAfter), Policy: j.line}
 	if silent := j.silent(); silent != "" {
 		card.Blind = append(card.Blind, silent)
 	}
@@ -121,15 +123,15 @@ func (j *Judge) decide() belay.Card {
 		card.Verdict, card.Reason, card.DecidedBy = belay.VerdictRegressed, j.ruling.reason, j.ruling.by
 		card.Culprits, card.FirstBad = j.ruling.culprits, &first
 	case len(card.Blind) > 0:
-		card.Verdict, card.Reason = belay.VerdictBlind, "belay cannot see: "+and(card.Blind)
+		card.Verdict, card.Reason = belay.VerdictBlind, "belay cannot see: "+phrase.And(card.Blind)
 	case len(lacks.shared) > 0:
-		card.Verdict, card.Reason = belay.VerdictInsufficient, and(lacks.shared)
+		card.Verdict, card.Reason = belay.VerdictInsufficient, phrase.And(lacks.shared)
 	case len(lacks.time) > 0:
 		card.Reason = "watching: " + lacks.time[0]
 	case len(lacks.health) > 0:
-		card.Reason = "watching: " + and(lacks.health)
+		card.Reason = "watching: " + phrase.And(lacks.health)
 	case len(lacks.signals) > 0:
-		card.Verdict, card.Reason = belay.VerdictInsufficient, "not enough seen yet: "+and(lacks.signals)
+		card.Verdict, card.Reason = belay.VerdictInsufficient, "not enough seen yet: "+phrase.And(lacks.signals)
 	default:
 		card.Verdict, card.Reason = belay.VerdictHealthy, j.praise()
 	}
@@ -147,7 +149,7 @@ func (j *Judge) rule() *ruling {
 			broken = append(broken, s)
 		}
 	}
-	down, _ := j.health.down()
+	down, _ := j.health.Down()
 	guilty := j.guilty()
 	switch {
 	case len(stopped) > 0:
@@ -212,11 +214,11 @@ func (j *Judge) lacks() lacking {
 		seen = 0
 	}
 	if left := j.policy.MinTime - (j.last - seen); left > 0 {
-		l.time = []string{seconds(left) + " more of the minimum time"}
+		l.time = []string{phrase.Seconds(left) + " more of the minimum time"}
 	}
-	l.health = j.health.missing(j.last, j.policy.MinHealthTime)
-	if _, shared := j.health.down(); len(shared) > 0 {
-		l.shared = append(l.shared, shared[0].name()+" fails on both releases"+shared[0].why()+": not the work of this one")
+	l.health = j.health.Missing(j.last, j.policy.MinHealthTime)
+	if _, shared := j.health.Down(); len(shared) > 0 {
+		l.shared = append(l.shared, shared[0].Name()+" fails on both releases"+shared[0].Why()+": not the work of this one")
 	}
 	for _, s := range j.signals {
 		if text := j.lack(s); text != "" {

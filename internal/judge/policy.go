@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/phrase"
 )
 
 // Direction says which way a signal gets worse.
@@ -204,17 +205,17 @@ func (p Policy) String() string {
 	p = p.filled()
 	var b strings.Builder
 	fmt.Fprintf(&b, "false rollbacks at most %s over the whole watch; healthy after %s at the earliest",
-		percent(p.FalseRollbackRate), seconds(p.MinTime))
+		phrase.Percent(p.FalseRollbackRate), phrase.Seconds(p.MinTime))
 	for _, s := range p.Signals {
 		fmt.Fprintf(&b, "; %s", s.Name)
 		var parts []string
 		if s.Threshold != nil {
 			part := fmt.Sprintf("limit %s", s.value(*s.Threshold))
 			if s.Kind == belay.KindHistogram {
-				part += " at " + quantileName(s.Quantile)
+				part += " at " + phrase.Quantile(s.Quantile)
 			}
 			if s.For > 0 {
-				part += " for " + seconds(s.For)
+				part += " for " + phrase.Seconds(s.For)
 			}
 			parts = append(parts, part)
 		}
@@ -222,7 +223,7 @@ func (p Policy) String() string {
 			parts = append(parts, fmt.Sprintf("hard stop %s", s.value(*s.HardStop)))
 		}
 		if s.Compare {
-			change := percent(s.SmallestChange)
+			change := phrase.Percent(s.SmallestChange)
 			if s.Kind == belay.KindEvents {
 				change = strings.TrimSuffix(change, " %") + " points"
 			}
@@ -234,4 +235,12 @@ func (p Policy) String() string {
 		b.WriteString(" " + strings.Join(parts, ", "))
 	}
 	return b.String()
+}
+
+// value writes a value of the signal in its unit; of events it is a share.
+func (s *SignalPolicy) value(v float64) string {
+	if s.Kind == belay.KindEvents {
+		return phrase.Percent(v)
+	}
+	return phrase.Value(v, s.Unit)
 }

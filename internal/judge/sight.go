@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/phrase"
 )
 
 // source is what is known of one source of facts.
@@ -60,10 +61,10 @@ func (g *sight) dark(t, grace float64) []string {
 // zero are samples: a release without traffic is not silent.
 func (j *Judge) silent() string {
 	newest, had := j.newestSample()
-	if !had || j.last-newest < j.policy.StaleAfter || j.health.answers() {
+	if !had || j.last-newest < j.policy.StaleAfter || j.health.Answers() {
 		return ""
 	}
-	return fmt.Sprintf("no sample of %s for %s", j.candidate(), seconds(j.last-newest))
+	return fmt.Sprintf("no sample of %s for %s", j.candidate(), phrase.Seconds(j.last-newest))
 }
 
 func (j *Judge) newestSample() (newest float64, had bool) {

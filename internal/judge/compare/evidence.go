@@ -120,14 +120,14 @@ func (c *Comparison) More(want float64) float64 {
 	if t.CN > 0 {
 		p = t.CX / t.CN
 	}
-	more := c.low.More(want-math.Log(lowShare), p)
+	more := c.low.More(want+LowCost(), p)
 	if !c.Beside() || t.CX+t.BX == 0 || t.CN == 0 {
 		return more
 	}
 	// By ratio: what one bad event tells when the candidate is in truth as good as the baseline.
 	share := t.CN / (t.CN + t.BN)
 	harmed := c.Harm * share / (c.Harm*share + 1 - share)
-	bad := (want - math.Log(1-lowShare) - c.tests.proven[0].LogE()) / stats.KL(share, harmed)
+	bad := (want + RatioCost() - c.tests.proven[0].LogE()) / stats.KL(share, harmed)
 	return math.Min(more, math.Ceil(bad*t.CN/(t.CX+t.BX)))
 }
 
@@ -192,3 +192,9 @@ func strongest(tracks []*track) (*track, int) {
 func diluted(k *track) bool {
 	return !math.IsNaN(k.since) && k.run.CN > 0 && k.run.CN < k.total.CN/2
 }
+
+// LowCost is what the proof of health by a low rate costs more, in nats, for being only a part of the bet.
+func LowCost() float64 { return -math.Log(lowShare) }
+
+// RatioCost is what the proof of health by ratio costs more, in nats.
+func RatioCost() float64 { return -math.Log(1 - lowShare) }

@@ -52,5 +52,12 @@ func (h *history) reference(change, harm float64) reference {
 	}
 }
 
+// Limits derives from x bad events among n of the past the rate up to which nothing is blamed on a release, and the
+// rate from which on it would do harm; change is the smallest change that matters, absolute.
+func Limits(n, x, change, harm float64) (blameless, harmful float64) {
+	ref := (&history{n: n, x: x}).reference(change, harm)
+	return ref.bad, ref.harm
+}
+
 // timesOdds multiplies the odds of a share.
 func timesOdds(p, psi float64) float64 { return psi * p / (1 - p + psi*p) }

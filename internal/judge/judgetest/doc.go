@@ -18,6 +18,7 @@
 //	candidate response_time le=0.1,0.5,1 90,110,120/121 x30
 //	candidate cpu_usage =41% x30
 //	health candidate web healthy x10 unhealthy[database] x20
+//	health baseline web healthy x8 failing x2 unhealthy x20   failing: the newest probe failed, not yet often enough
 //	source metrics ok x10 down x20
 //
 //	expect at 30s regressed error_rate            verdict, and culprits if any are named

@@ -38,7 +38,7 @@ func (q *series) show(tick *belay.Tick, t int) {
 		tick.Sources = append(tick.Sources, src)
 	case q.health != nil:
 		h := *q.health
-		h.State, h.Broken = st.state, st.broken
+		h.State, h.Broken, h.Fails = st.state, st.broken, st.fails
 		if h.State == belay.HealthUnhealthy {
 			h.Detail = "HTTP 503"
 		}
