@@ -50,28 +50,33 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS, path string, now time
 		if i < have {
 			continue
 		}
-		if err := apply(ctx, db, files, name, i+1, now); err != nil {
+		script, err := fs.ReadFile(files, name)
+		if err == nil {
+			err = apply(ctx, db, migration{i + 1, name, string(script)}, now)
+		}
+		if err != nil {
 			return fmt.Errorf("migrate to schema %d (%s): %w", i+1, name, err)
 		}
 	}
 	return nil
 }
 
-func apply(ctx context.Context, db *sql.DB, files fs.FS, name string, version int, now time.Time) error {
-	script, err := fs.ReadFile(files, name)
-	if err != nil {
-		return err
-	}
+type migration struct {
+	version      int
+	name, script string
+}
+
+func apply(ctx context.Context, db *sql.DB, m migration, now time.Time) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after the commit it does nothing
-	if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+	if _, err := tx.ExecContext(ctx, m.script); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO belay_schema (version, name, applied_at) VALUES (?, ?, ?)`,
-		version, name, nanos(now)); err != nil {
+		m.version, m.name, nanos(now)); err != nil {
 		return err
 	}
 	return tx.Commit()
