@@ -347,6 +347,25 @@ func TestHangingReceiverIsBounded(t *testing.T) {
 	})
 }
 
+// TestHangingDoesNotHideTheNext has one delivery under way for an hour, which is due since the beginning, while
+// another must be tried again in a second.
+func TestHangingDoesNotHideTheNext(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.rcv.answer = func(ctx context.Context, e belay.Event, attempt int) (bool, error) {
+			if e.ID == "e1" {
+				<-ctx.Done()
+				return true, ctx.Err()
+			}
+			return true, errors.New("HTTP 503")
+		}
+		s.box.add("ops", event("e1", "d1"))
+		pass(0)
+		s.box.add("ops", event("e2", "d2"))
+		pass(3500 * time.Millisecond)
+		s.rcv.want(t, "e1#1@0", "e2#1@0", "e2#2@1", "e2#3@3")
+	})
+}
+
 // TestKilled stops between telling and writing it down, which is the moment that no one can avoid: the next start
 // tells again, with the same id.
 func TestKilled(t *testing.T) {
