@@ -38,7 +38,9 @@ var rules = []rule{
 
 	{"internal/proxy/proxyclient", "", "the wire types are shared by both ends"},
 	{"internal/proxy/count", "internal/proxy/proxyclient", "counting knows what it counts and the wire types"},
-	{"internal/proxy", "internal/proxy/count internal/proxy/proxyclient internal/lib/...", "the data plane outlives the controller and knows nothing of it"},
+	{"internal/proxy/state", "", "a file's form and nothing else"},
+	{"internal/proxy/admin", "internal/proxy/proxyclient", "the API knows the data plane by an interface"},
+	{"internal/proxy", "internal/proxy/... internal/lib/...", "the data plane outlives the controller and knows nothing of it"},
 	{"internal/store/storetest", "internal/lib/...", "the suite knows the vocabulary only"},
 	{"internal/store/...", "internal/lib/...", "a store knows the vocabulary only"},
 	{"internal/serve/...", "internal/serve/... internal/lib/...", "serving declares what it needs; app passes it"},

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
+	"github.com/belaydev/belay/internal/proxy/state"
 )
 
 // maxSlots bounds what the API can make.
@@ -22,43 +22,31 @@ const maxKeys = 64
 // slow disk cannot keep traffic from being moved.
 type control struct {
 	mu       sync.Mutex  // guards what follows, and storing a table
-	keys     []keyRecord // oldest first
+	keys     []state.Key // oldest first
 	drains   map[*backend]context.CancelFunc
 	retired  map[*backend]struct{} // left by their slot, with requests in flight
 	draining sync.WaitGroup
 }
 
-// keyRecord remembers a change that was made, so that it is not made again.
-type keyRecord struct {
-	Key     string         `json:"key"`
-	Weights map[string]int `json:"weights"`
-}
-
-// condition says when a change of weights may be made.
-type condition struct {
-	key        string
-	generation uint64 // 0 is any
-}
-
-// setWeights moves traffic. The change is active before it is saved, so that traffic moves in microseconds whatever
+// SetWeights moves traffic. The change is active before it is saved, so that traffic moves in microseconds whatever
 // the disk does. If it cannot be saved it stays active: taking it back would send users to the release that
 // somebody wanted them away from. The error says so, and saving goes on in the background.
-func (p *Proxy) setWeights(weights map[string]int, c condition) (proxyclient.Changed, error) {
+func (p *Proxy) SetWeights(weights map[string]int, c proxyclient.WeightOptions) (proxyclient.Changed, error) {
 	return p.change(func(t *table) (*table, error) {
 		if err := checkWeights(p.opt.Name, t, weights); err != nil {
 			return nil, err
 		}
 		// A caller that has read the present generation has looked since: it means this change, now.
-		looked := c.generation != 0 && c.generation == t.generation
-		if k, ok := p.control.known(c.key); ok && !looked {
+		looked := c.Generation != 0 && c.Generation == t.generation
+		if k, ok := p.control.known(c.Key); ok && !looked {
 			if !sameWeights(k.Weights, weights) {
-				return nil, belay.Errorf(belay.CodeConflict, "set weights of proxy %s: key %q was used for other weights", p.opt.Name, c.key)
+				return nil, belay.Errorf(belay.CodeConflict, "set weights of proxy %s: key %q was used for other weights", p.opt.Name, c.Key)
 			}
 			return t, nil
 		}
-		if c.generation != 0 && !looked {
+		if c.Generation != 0 && !looked {
 			return nil, belay.Errorf(belay.CodeConflict,
-				"set weights of proxy %s: generation is %d, not %d: somebody changed it since", p.opt.Name, t.generation, c.generation).
+				"set weights of proxy %s: generation is %d, not %d: somebody changed it since", p.opt.Name, t.generation, c.Generation).
 				WithNext("read the slots again and decide anew")
 		}
 		routes := make([]*route, len(t.routes))
@@ -67,13 +55,13 @@ func (p *Proxy) setWeights(weights map[string]int, c condition) (proxyclient.Cha
 			next.slot.Weight = weights[r.slot.Name]
 			routes[i] = &next
 		}
-		p.control.remember(keyRecord{Key: c.key, Weights: weights})
+		p.control.remember(state.Key{Name: c.Key, Weights: weights})
 		return newTable(t.generation+1, routes), nil
 	})
 }
 
-// configureSlot changes or makes a slot.
-func (p *Proxy) configureSlot(name string, ch proxyclient.SlotChange) (proxyclient.Changed, error) {
+// ConfigureSlot changes or makes a slot.
+func (p *Proxy) ConfigureSlot(name string, ch proxyclient.SlotChange) (proxyclient.Changed, error) {
 	return p.change(func(t *table) (*table, error) {
 		slot := Slot{Name: name}
 		old := t.route(name)
@@ -99,8 +87,8 @@ func (p *Proxy) configureSlot(name string, ch proxyclient.SlotChange) (proxyclie
 	})
 }
 
-// removeSlot takes a slot without weight away.
-func (p *Proxy) removeSlot(name string) (proxyclient.Changed, error) {
+// RemoveSlot takes a slot without weight away.
+func (p *Proxy) RemoveSlot(name string) (proxyclient.Changed, error) {
 	return p.change(func(t *table) (*table, error) {
 		r := t.route(name)
 		if r == nil {
@@ -134,9 +122,8 @@ func (p *Proxy) change(next func(*table) (*table, error)) (proxyclient.Changed, 
 		p.counts.Keep(t.counters())
 	}
 	p.control.mu.Unlock()
-	err = p.state.ensure(t.generation)
+	err = p.saver.ensure(t.generation)
 	if t != before {
-		p.metrics.changed(err)
 		p.log.Info("slots changed", "weights", t.String(), "generation", t.generation, "duration", switched, "error", err)
 	}
 	return proxyclient.Changed{
@@ -233,8 +220,8 @@ func (c *control) cut(ctx context.Context, b *backend) bool {
 	return true
 }
 
-// waitDrained waits until a slot without weight has nothing in flight.
-func (p *Proxy) waitDrained(ctx context.Context, name string) (proxyclient.Drained, error) {
+// WaitDrained waits until a slot without weight has nothing in flight.
+func (p *Proxy) WaitDrained(ctx context.Context, name string) (proxyclient.Drained, error) {
 	t := p.table.Load()
 	r := t.route(name)
 	if r == nil {
@@ -264,24 +251,24 @@ func (c *control) retiredInFlight(name string) int64 {
 // stop waits for the drains, which end with the base context.
 func (c *control) stop() { c.draining.Wait() }
 
-func (c *control) known(key string) (keyRecord, bool) {
+func (c *control) known(key string) (state.Key, bool) {
 	if key == "" {
-		return keyRecord{}, false
+		return state.Key{}, false
 	}
 	for _, k := range c.keys {
-		if k.Key == key {
+		if k.Name == key {
 			return k, true
 		}
 	}
-	return keyRecord{}, false
+	return state.Key{}, false
 }
 
 // remember keeps the newest keys. The lock is held.
-func (c *control) remember(k keyRecord) {
-	if k.Key == "" {
+func (c *control) remember(k state.Key) {
+	if k.Name == "" {
 		return
 	}
-	keys := slices.DeleteFunc(slices.Clone(c.keys), func(o keyRecord) bool { return o.Key == k.Key })
+	keys := slices.DeleteFunc(slices.Clone(c.keys), func(o state.Key) bool { return o.Name == k.Name })
 	keys = append(keys, k)
 	c.keys = keys[max(0, len(keys)-maxKeys):] // another slice each time: a save may be reading the old one
 }
@@ -369,17 +356,4 @@ func checkName(name string) error {
 func sortRoutes(r []*route) []*route {
 	slices.SortFunc(r, func(a, b *route) int { return strings.Compare(a.slot.Name, b.slot.Name) })
 	return r
-}
-
-// decodeStrict reads exactly one JSON value without unknown fields.
-func decodeStrict(data []byte, v any) error {
-	d := json.NewDecoder(strings.NewReader(string(data)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if d.More() {
-		return belay.Errorf(belay.CodeInvalid, "there is more after the value")
-	}
-	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
+	"github.com/belaydev/belay/internal/proxy/state"
 )
 
 func TestWeightsSurviveARestart(t *testing.T) {
@@ -71,7 +72,7 @@ func TestKillBetweenSwitchAndSave(t *testing.T) {
 	if _, body, _ := r.get(t, "/"); body != "new" {
 		t.Errorf("traffic waits for the disk: %s", body)
 	}
-	var s stateFile
+	var s state.File
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -139,13 +140,13 @@ func TestConfigurationAndStateAreMerged(t *testing.T) {
 		}
 		to := "127.0.0.1:77"
 		if p.table.Load().route("api") == nil && len(slots) == 2 {
-			if _, err := p.configureSlot("api", proxyclient.SlotChange{Address: &to}); err != nil {
+			if _, err := p.ConfigureSlot("api", proxyclient.SlotChange{Address: &to}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.configureSlot("green", proxyclient.SlotChange{Address: &to}); err != nil {
+			if _, err := p.ConfigureSlot("green", proxyclient.SlotChange{Address: &to}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.setWeights(map[string]int{"blue": 40, "green": 60}, condition{}); err != nil {
+			if _, err := p.SetWeights(map[string]int{"blue": 40, "green": 60}, proxyclient.WeightOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -217,7 +218,7 @@ func TestBadChangesAreRefusedAndChangeNothing(t *testing.T) {
 		{"PUT", "/v1/weights", `{}`, "invalid", "add up to 0"},
 		{"PUT", "/v1/weights", `{"blue":100} x`, "invalid", "more after"},
 		{"PUT", "/v1/weights", `{"blue":"100"}`, "invalid", "read request"},
-		{"PUT", "/v1/weights", `[` + strings.Repeat(" ", maxBody) + `]`, "invalid", "too large"},
+		{"PUT", "/v1/weights", `[` + strings.Repeat(" ", 65536) + `]`, "invalid", "too large"},
 		{"PUT", "/v1/slots/red", `{}`, "not_found", "no slot"},
 		{"PUT", "/v1/slots/red", `{"address":"nowhere"}`, "invalid", "host:port"},
 		{"PUT", "/v1/slots/red", `{"address":"ftp://a:1"}`, "invalid", "host:port"},
@@ -420,7 +421,7 @@ func FuzzAdmin(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = p.Stop(context.Background()); p.control.stop() })
-	h := p.adminHandler()
+	h := p.adminAPI
 	f.Fuzz(func(t *testing.T, method, path, body, key, match string) {
 		if strings.Contains(path, "drain") || strings.Contains(path, "stream") || !strings.HasPrefix(path, "/") {
 			return // these wait by design
@@ -448,16 +449,6 @@ func FuzzAdmin(f *testing.F) {
 		}
 		if w.Code >= 400 && now.generation != before {
 			t.Fatalf("refused with %d but changed", w.Code)
-		}
-	})
-}
-
-func FuzzState(f *testing.F) {
-	f.Add([]byte(`{"version":1,"proxy":"edge","generation":3,"slots":[{"name":"blue","address":"a:1","weight":100}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := parseState(data)
-		if (s == nil) == (err == nil) {
-			t.Fatal("neither state nor error, or both")
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/lib/id"
+	"github.com/belaydev/belay/internal/proxy/admin"
 	"github.com/belaydev/belay/internal/proxy/count"
 )
 
@@ -74,8 +76,7 @@ type Proxy struct {
 	forward  *forwarder
 
 	control control
-	state   *saver
-	metrics *metrics
+	saver   *saver
 
 	life       sync.Mutex // Start and Stop
 	phase      phase
@@ -84,6 +85,7 @@ type Proxy struct {
 	stopStream chan struct{}
 	running    sync.WaitGroup
 	data       *http.Server
+	adminAPI   http.Handler
 	admin      *http.Server
 	dataAddr   net.Addr
 	adminAddr  net.Addr
@@ -116,7 +118,7 @@ func New(o Options) (*Proxy, error) {
 	if o.save == nil {
 		o.save = saveFile
 	}
-	if err := checkAdmin(o.Name, o.Admin, o.Token); err != nil {
+	if err := admin.CheckAddress(o.Name, o.Admin, o.Token); err != nil {
 		return nil, err
 	}
 	p := &Proxy{opt: o, log: o.Logger.With("proxy", o.Name), now: o.Now, bootID: id.New("boot", o.Now())}
@@ -128,7 +130,11 @@ func New(o Options) (*Proxy, error) {
 		return nil, err
 	}
 	var err error
-	if p.metrics, err = newMetrics(p, o.Registry); err != nil {
+	p.adminAPI, err = admin.New(p, admin.Options{
+		Name: o.Name, Unix: strings.HasPrefix(o.Admin, "unix:"), Token: o.Token, Logger: p.log, Registry: o.Registry, Now: o.Now,
+		DrainTime: DefaultDrain, Stop: p.stopStream,
+	})
+	if err != nil {
 		p.cancel()
 		return nil, fmt.Errorf("make proxy %s: %w", o.Name, err)
 	}
@@ -154,7 +160,7 @@ func (p *Proxy) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(listenError(p.opt.Name, "traffic", "listen", err), unlock())
 	}
-	adminL, err := listenAdmin(ctx, p.opt.Admin)
+	adminL, err := admin.Listen(ctx, p.opt.Admin)
 	if err != nil {
 		return errors.Join(listenError(p.opt.Name, "its admin API", "admin", err), dataL.Close(), unlock())
 	}
@@ -162,7 +168,7 @@ func (p *Proxy) Start(ctx context.Context) (err error) {
 	p.data, p.admin = p.newDataServer(), p.newAdminServer()
 	p.serve("traffic", p.data, dataL)
 	p.serve("admin", p.admin, adminL)
-	p.running.Go(func() { p.state.keep(p.base) })
+	p.running.Go(func() { p.saver.keep(p.base) })
 	p.phase = phaseRunning
 	p.ready.Store(true)
 	p.log.Info("proxy started", "listen", p.dataAddr.String(), "admin", p.adminAddr.String(), "weights", p.table.Load().String())
@@ -263,6 +269,18 @@ func (p *Proxy) newDataServer() *http.Server {
 		BaseContext:       func(net.Listener) context.Context { return p.base },
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // broken clients, not ours to mend
 		// No read or write timeout: uploads and streams may last.
+	}
+}
+
+func (p *Proxy) newAdminServer() *http.Server {
+	return &http.Server{
+		Handler:           p.adminAPI,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return p.base },
 	}
 }
 

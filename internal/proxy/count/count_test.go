@@ -32,7 +32,9 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-func ok(status int) Result { return Result{Status: status, First: time.Millisecond, Full: time.Millisecond} }
+func ok(status int) Result {
+	return Result{Status: status, First: time.Millisecond, Full: time.Millisecond}
+}
 
 func TestStrataAreBounded(t *testing.T) {
 	var s Set

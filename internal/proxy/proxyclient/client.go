@@ -133,7 +133,7 @@ func (c *Client) ConfigureSlot(ctx context.Context, slot string, ch SlotChange) 
 // RemoveSlot takes a slot without weight away. Requests on it may go on until its drain time is over.
 func (c *Client) RemoveSlot(ctx context.Context, slot string) (Changed, error) {
 	var out Changed
-	err := c.call(ctx, request{method: http.MethodDelete, path: PathSlots+"/"+url.PathEscape(slot)}, &out)
+	err := c.call(ctx, request{method: http.MethodDelete, path: PathSlots + "/" + url.PathEscape(slot)}, &out)
 	return out, err
 }
 

@@ -1,4 +1,4 @@
-package proxy
+package admin
 
 import (
 	"strconv"
@@ -11,58 +11,53 @@ import (
 
 // metrics shows the counters of the data plane to Prometheus. They are read when asked for: a request pays once.
 type metrics struct {
-	proxy                                           *Proxy
-	requests, durations, inFlight, weight, unrouted *prometheus.Desc
-	changes, saveErrors                             prometheus.Counter
+	plane                                                         Plane
+	requests, durations, inFlight, weight, unrouted, gen, unsaved *prometheus.Desc
 }
 
-func newMetrics(p *Proxy, reg *prometheus.Registry) (*metrics, error) {
-	labels := prometheus.Labels{"proxy": p.opt.Name}
+func registerMetrics(a *api) error {
+	labels := prometheus.Labels{"proxy": a.Name}
 	desc := func(name, help string, vars ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, vars, labels)
 	}
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
-	}
 	m := &metrics{
-		proxy: p,
+		plane: a.plane,
 		requests: desc("belay_proxy_requests_total", "Requests by how they ended; code_class is 1xx to 5xx, or cancelled by the client.",
 			"slot", "release", "route", "code_class"),
-		durations:  desc("belay_proxy_request_duration_seconds", "Time to the end of the response, streams left out.", "slot", "release"),
-		inFlight:   desc("belay_proxy_in_flight_requests", "Requests and streams now.", "slot"),
-		weight:     desc("belay_proxy_slot_weight_percent", "Share of new requests.", "slot", "release"),
-		unrouted:   desc("belay_proxy_unrouted_requests_total", "Requests answered 503 because no slot had weight."),
-		changes:    counter("belay_proxy_changes_total", "Changes of weights and slots."),
-		saveErrors: counter("belay_proxy_save_errors_total", "Changes that are active but were not saved at once."),
+		durations: desc("belay_proxy_request_duration_seconds", "Time to the end of the response, streams left out.", "slot", "release"),
+		inFlight:  desc("belay_proxy_in_flight_requests", "Requests and streams now.", "slot"),
+		weight:    desc("belay_proxy_slot_weight_percent", "Share of new requests.", "slot", "release"),
+		unrouted:  desc("belay_proxy_unrouted_requests_total", "Requests answered 503 because no slot had weight."),
+		gen:       desc("belay_proxy_generation", "Grows with each change of weights or slots."),
+		unsaved:   desc("belay_proxy_state_unsaved", "1 while a change is active that a restart would lose."),
 	}
 	for _, c := range []prometheus.Collector{
-		m, m.changes, m.saveErrors, collectors.NewGoCollector(),
+		m, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		if err := reg.Register(c); err != nil {
-			return nil, err
+		if err := a.Registry.Register(c); err != nil {
+			return err
 		}
 	}
-	return m, nil
-}
-
-func (m *metrics) changed(err error) {
-	m.changes.Inc()
-	if err != nil {
-		m.saveErrors.Inc()
-	}
+	return nil
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.durations, m.inFlight, m.weight, m.unrouted} {
+	for _, d := range []*prometheus.Desc{m.requests, m.durations, m.inFlight, m.weight, m.unrouted, m.gen, m.unsaved} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
-	s := m.proxy.snapshot(0)
+	s := m.plane.Snapshot()
+	unsaved := 1.0
+	if m.plane.Status().Saved {
+		unsaved = 0
+	}
+	ch <- prometheus.MustNewConstMetric(m.unsaved, prometheus.GaugeValue, unsaved)
+	ch <- prometheus.MustNewConstMetric(m.gen, prometheus.GaugeValue, float64(s.Generation))
 	ch <- prometheus.MustNewConstMetric(m.unrouted, prometheus.CounterValue, float64(s.Unrouted))
 	for _, v := range s.Slots {
 		ch <- prometheus.MustNewConstMetric(m.inFlight, prometheus.GaugeValue, float64(v.InFlight), v.Name)

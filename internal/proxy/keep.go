@@ -3,9 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,52 +13,28 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/lib/atomicfile"
 	"github.com/belaydev/belay/internal/lib/flock"
+	"github.com/belaydev/belay/internal/proxy/state"
 )
-
-const stateVersion = 1
-
-// maxState bounds what is read as a state file: 64 slots and keys are far below.
-const maxState = 1 << 20
-
-// stateFile is what a proxy keeps over a restart.
-type stateFile struct {
-	Version    int         `json:"version"`
-	Proxy      string      `json:"proxy"`
-	Generation uint64      `json:"generation"`
-	Slots      []stateSlot `json:"slots"`
-	Keys       []keyRecord `json:"keys,omitempty"`
-}
-
-type stateSlot struct {
-	Name    string        `json:"name"`
-	Address string        `json:"address"`
-	Release string        `json:"release,omitempty"`
-	Weight  int           `json:"weight"`
-	Drain   time.Duration `json:"drain_ns,omitempty"`
-	// Configured is the address in the configuration when this was written; empty for a slot made by the API. An
-	// address that the API gave a slot holds until the configuration changes its own.
-	Configured string `json:"configured,omitempty"`
-}
 
 // load makes the first table from the configuration and the state file.
 func (p *Proxy) load() error {
 	p.control.drains = map[*backend]context.CancelFunc{}
 	p.control.retired = map[*backend]struct{}{}
-	p.state = &saver{proxy: p, configured: map[string]string{}, failed: make(chan struct{}, 1)}
+	p.saver = &saver{proxy: p, configured: map[string]string{}, failed: make(chan struct{}, 1)}
 	for _, s := range p.opt.Slots {
-		if _, twice := p.state.configured[s.Name]; twice {
+		if _, twice := p.saver.configured[s.Name]; twice {
 			return belay.Errorf(belay.CodeInvalid, "make proxy %s: slot %s is there twice", p.opt.Name, s.Name)
 		}
-		p.state.configured[s.Name] = s.Address
+		p.saver.configured[s.Name] = s.Address
 	}
-	state, err := p.readState()
+	kept, err := state.Read(p.opt.StateFile, p.opt.Name)
 	if err != nil {
 		return err
 	}
 	slots, generation := p.firstSlots(), uint64(1)
-	if state != nil {
-		slots, generation = p.merge(state), state.Generation
-		p.control.keys = state.Keys
+	if kept != nil {
+		slots, generation = p.merge(kept), kept.Generation
+		p.control.keys = kept.Keys
 	}
 	var routes []*route
 	weights := map[string]int{}
@@ -99,9 +73,9 @@ func (p *Proxy) firstSlots() []Slot {
 
 // merge joins the configuration with the state: addresses and drain times from the configuration where it has
 // them, weights and releases from the state.
-func (p *Proxy) merge(state *stateFile) []Slot {
-	known := map[string]stateSlot{}
-	for _, s := range state.Slots {
+func (p *Proxy) merge(kept *state.File) []Slot {
+	known := map[string]state.Slot{}
+	for _, s := range kept.Slots {
 		known[s.Name] = s
 	}
 	var slots []Slot
@@ -122,7 +96,7 @@ func (p *Proxy) merge(state *stateFile) []Slot {
 		}
 		slots = append(slots, c)
 	}
-	for _, s := range state.Slots {
+	for _, s := range kept.Slots {
 		if _, left := known[s.Name]; !left {
 			continue
 		}
@@ -136,65 +110,6 @@ func (p *Proxy) merge(state *stateFile) []Slot {
 		slots = append(slots, Slot{Name: s.Name, Address: s.Address, Release: s.Release, Weight: s.Weight, Drain: s.Drain})
 	}
 	return slots
-}
-
-// readState returns nil without an error when there is no state file yet.
-func (p *Proxy) readState() (*stateFile, error) {
-	path := p.opt.StateFile
-	if path == "" {
-		return nil, nil //nolint:nilnil // no state is an ordinary state
-	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // a first start
-	}
-	if err == nil && info.Size() > maxState {
-		err = fmt.Errorf("it has %d bytes, more than any state file", info.Size())
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path) //nolint:gosec // the operator's own path
-	}
-	if err != nil {
-		return nil, p.badState(err)
-	}
-	s, err := parseState(data)
-	if err != nil {
-		return nil, p.badState(err)
-	}
-	if s.Proxy != p.opt.Name {
-		return nil, p.badState(fmt.Errorf("it belongs to proxy %s", s.Proxy))
-	}
-	return s, nil
-}
-
-func parseState(data []byte) (*stateFile, error) {
-	var s stateFile
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, err
-	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("its version is %d, this belay knows %d", s.Version, stateVersion)
-	}
-	total := 0
-	for _, v := range s.Slots {
-		if err := checkName(v.Name); err != nil {
-			return nil, err
-		}
-		if v.Weight < 0 || v.Weight > 100 {
-			return nil, fmt.Errorf("slot %s has weight %d", v.Name, v.Weight)
-		}
-		total += v.Weight
-	}
-	if total != 0 && total != 100 {
-		return nil, fmt.Errorf("its weights add up to %d, not 100", total)
-	}
-	return &s, nil
-}
-
-func (p *Proxy) badState(err error) error {
-	return belay.Errorf(belay.CodeInvalid, "start proxy %s: read its weights from %s: %w", p.opt.Name, p.opt.StateFile, err).
-		WithNext("put a good copy back, or move the file away: then the proxy starts as configured, with all traffic on the first slot")
 }
 
 // saver writes the state file.
@@ -237,9 +152,9 @@ func (s *saver) write() (*table, error) {
 	if s.proxy.opt.StateFile == "" {
 		return t, nil
 	}
-	f := stateFile{Version: stateVersion, Proxy: s.proxy.opt.Name, Generation: t.generation, Keys: keys}
+	f := state.File{Version: state.Version, Proxy: s.proxy.opt.Name, Generation: t.generation, Keys: keys}
 	for _, r := range t.routes {
-		f.Slots = append(f.Slots, stateSlot{
+		f.Slots = append(f.Slots, state.Slot{
 			Name: r.slot.Name, Address: r.slot.Address, Release: r.slot.Release, Weight: r.slot.Weight,
 			Drain: r.slot.Drain, Configured: s.configured[r.slot.Name],
 		})
