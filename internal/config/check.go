@@ -109,13 +109,17 @@ func (s section) checkSlots(p Proxy, at string) {
 	owner := map[string]string{}
 	for _, slot := range p.Slots {
 		path := bind.Join(at, slot.Name) + ".address"
-		if first, again := owner[slot.Address]; again {
-			s.fault(fmt.Sprintf("%s is the address of slot %s already", slot.Address, first), "each slot needs its own instance", path)
+		_, address, ok := strings.Cut(slot.Address, "://")
+		if !ok {
+			address = slot.Address
+		}
+		if first, again := owner[address]; again {
+			s.fault(fmt.Sprintf("%s is the address of slot %s already", address, first), "each slot needs its own instance", path)
 			continue
 		}
-		owner[slot.Address] = slot.Name
-		if slot.Address == p.Listen {
-			s.fault(fmt.Sprintf("%s is where the proxy itself listens", slot.Address), "give the address of the instance behind it", path)
+		owner[address] = slot.Name
+		if address == p.Listen {
+			s.fault(fmt.Sprintf("%s is where the proxy itself listens", address), "give the address of the instance behind it", path)
 		}
 	}
 }

@@ -69,7 +69,7 @@ type Webhook struct {
 type Proxy struct {
 	Name   string `yaml:"-,key"`
 	Listen string `yaml:"listen,required" format:"listen" example:"0.0.0.0:8480" doc:"Address that users' requests come in at."`
-	Admin  string `yaml:"admin" default:"127.0.0.1:8481" format:"listen" doc:"Address of the proxy's admin API. An address that is not loopback needs a token: whoever reaches it can move traffic."`
+	Admin  string `yaml:"admin" default:"127.0.0.1:8481" format:"admin" doc:"Address of the proxy's admin API, or unix:/path of a socket. An address that is not loopback needs a token: whoever reaches it can move traffic."`
 	Token  Secret `yaml:"token" doc:"Bearer token that the admin API asks for."`
 	Slots  []Slot `yaml:"slots,keyed,required" format:"name" example:"{blue: 127.0.0.1:9001, green: 127.0.0.1:9002}" doc:"Places that a release can stand in, by name. Two make blue-green and canary possible."`
 	State  string `yaml:"state" format:"file" doc:"File that the proxy keeps its weights in, so that it restarts with them; proxy-NAME.json in the data folder when not given."`
@@ -80,8 +80,8 @@ type Slot struct {
 	_ struct{} `shorthand:"address"`
 
 	Name    string        `yaml:"-,key"`
-	Address string        `yaml:"address,required" format:"address" example:"127.0.0.1:9001" doc:"host:port that requests are passed to."`
-	Drain   time.Duration `yaml:"drain" default:"30s" doc:"How long requests may go on once the slot has no weight."`
+	Address string        `yaml:"address,required" format:"backend" example:"127.0.0.1:9001" doc:"host:port that requests are passed to; https://host:port with TLS, h2c://host:port for HTTP/2 without."`
+	Drain   time.Duration `yaml:"drain" default:"30s" min:"1ms" doc:"How long requests may go on once the slot has no weight."`
 }
 
 // Service is one service in one environment.
@@ -183,7 +183,7 @@ type OnTimeout struct {
 type Deploy struct {
 	_ struct{} `shorthand:"command"`
 
-	Command Command           `yaml:"command,single" min:"1" example:"[./deploy.sh]" doc:"Program and arguments, without a shell. It runs in the folder of this file, with BELAY_SERVICE, BELAY_ENVIRONMENT, BELAY_DEPLOYMENT, BELAY_VERSION, BELAY_PREVIOUS_VERSION, BELAY_SLOT and BELAY_SLOT_ADDRESS in its environment."`
+	Command Command           `yaml:"command,single" min:"1" example:"[./deploy.sh]" doc:"Program and arguments, without a shell. It runs in the folder of this file, with BELAY_SERVICE, BELAY_ENVIRONMENT, BELAY_DEPLOYMENT, BELAY_VERSION, BELAY_COMMIT, BELAY_DIGEST, BELAY_PREVIOUS_VERSION, BELAY_SLOT, BELAY_PREVIOUS_SLOT and BELAY_SLOT_ADDRESS in its environment."`
 	Timeout time.Duration     `yaml:"timeout" default:"10m" min:"1s" doc:"How long it may take."`
 	Env     map[string]string `yaml:"env" format:"label" doc:"More variables for its environment."`
 }

@@ -104,6 +104,10 @@ func (r *reader) readServices(e yamldoc.Entry) {
 		r.add(r.places["services"], "want a mapping of names to services, got "+e.Value.Kind.String(), `write for example "shop: {targets: [127.0.0.1:8000]}"`)
 		return
 	}
+	if n := len(e.Value.Entries); n > bind.MaxEntries {
+		r.add(r.places["services"], fmt.Sprintf("%d services are too many; the most is %d", n, bind.MaxEntries), "")
+		return
+	}
 	lines := map[string]int{}
 	for _, s := range e.Value.Entries {
 		place := bind.Place{Path: bind.Join("services", s.Key), Line: s.Line, Column: s.Column}

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -130,5 +131,35 @@ func TestHugeFileIsRefused(t *testing.T) {
 	_, err := config.Parse("belay.yaml", []byte(strings.Repeat("# comment\n", 120_000)), nil)
 	if err == nil || !strings.Contains(err.Error(), "the limit is") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestBigFilesAreReadQuickly holds that no shape of a file within the limit takes time that grows with its square.
+func TestBigFilesAreReadQuickly(t *testing.T) {
+	var keys, services, merged strings.Builder
+	merged.WriteString("x-a: &a {b: 1}\nx-c: {<<: *a")
+	for i := range 60_000 {
+		n := strconv.Itoa(i)
+		keys.WriteString("k" + n + ": 1\n")
+		merged.WriteString(", k" + n + ": 1")
+		if i < 200 {
+			services.WriteString("  s" + n + ": {targets: [a:" + strconv.Itoa(i+1) + "]}\n")
+		}
+	}
+	merged.WriteString("}\n")
+	for name, src := range map[string]string{
+		"unknown keys": keys.String(),
+		"services":     "services:\n" + services.String(),
+		"merged":       merged.String(),
+		"items":        "services: {shop: {targets: [" + strings.Repeat("a:1, ", 100_000) + "]}}",
+		"signals":      "services: {shop: {signals: {" + strings.ReplaceAll(strings.ReplaceAll(keys.String(), "\n", ", "), "k", "k_") + "}}}",
+	} {
+		began := time.Now()
+		_, err := config.Parse("belay.yaml", []byte(src), env)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: took %v (%.200v)", name, took, err)
+		} else {
+			t.Logf("%s: %d bytes in %v", name, len(src), took)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (r *reader) resolveService(s *Service, places bind.Places) {
 		}
 		if len(s.Targets) == 0 {
 			for _, slot := range p.Slots {
-				s.Targets = append(s.Targets, Target{Address: slot.Address, Slot: slot.Name})
+				s.Targets = append(s.Targets, Target{Address: strings.TrimPrefix(slot.Address, "h2c://"), Slot: slot.Name})
 			}
 		}
 	}

@@ -25,7 +25,7 @@ type Step struct {
 
 	Name     string         `yaml:"name" format:"name" doc:"Name in the plan; the driver's, numbered, when not given."`
 	Kind     belay.StepKind `yaml:"kind" enum:"flags|traffic|workload|config|schema" doc:"What it takes back; a plan runs flags first and schema last. traffic for a proxy, else workload, when not given."`
-	Command  Command        `yaml:"command,single" min:"1" example:"[./rollback.sh]" doc:"Program and arguments, without a shell. It runs in the folder of this file, with BELAY_SERVICE, BELAY_ENVIRONMENT, BELAY_VERSION (to go back to), BELAY_FROM_VERSION, BELAY_SLOT and BELAY_STEP_KEY in its environment."`
+	Command  Command        `yaml:"command,single" min:"1" example:"[./rollback.sh]" doc:"Program and arguments, without a shell. It runs in the folder of this file, with BELAY_ variables in its environment that name the service, both releases, both slots and the step."`
 	Inspect  Command        `yaml:"inspect,single" min:"1" example:"[./current-version.sh]" doc:"Program that prints the version that runs now and changes nothing; for command. Without it, belay cannot tell whether the command took effect before proving."`
 	HTTP     *HTTPStep      `yaml:"http" doc:"A request to another system."`
 	Proxy    string         `yaml:"proxy" format:"name" doc:"Name of the proxy whose traffic is moved back."`

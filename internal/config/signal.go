@@ -38,7 +38,6 @@ type Signal struct {
 	Quantile       unit.Percent   `yaml:"quantile" default:"95%" min:"1%" max:"99.99%" doc:"Which quantile of the response time is compared with the threshold."`
 	Compare        bool           `yaml:"compare" default:"true" doc:"Whether the release is compared with the old one."`
 	SmallestChange unit.Percent   `yaml:"smallest_change" default:"10%" max:"1000%" doc:"The smallest change that matters: for error_rate in percentage points, else relative to the old release."`
-	MinRequests    int            `yaml:"min_requests" default:"20" min:"0" max:"1000000" doc:"Requests that the threshold needs before it counts; one failure among three is not 33 %."`
 }
 
 // BuiltIn tells whether belay knows how to measure the signal without a query.
@@ -73,7 +72,7 @@ type HardStop struct {
 func (s *Service) Defaults() {
 	for _, name := range []string{ErrorRate, ResponseTime, Throughput, CPUUsage, MemoryUsage} {
 		sig := Signal{Name: name, Direction: HigherIsWorse, For: 10 * time.Second, Quantile: 0.95, Compare: true,
-			SmallestChange: 0.1, MinRequests: 20, Unit: builtInUnit(name)}
+			SmallestChange: 0.1, Unit: builtInUnit(name)}
 		switch name {
 		case ErrorRate:
 			sig.SmallestChange = 0.005

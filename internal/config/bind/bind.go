@@ -62,7 +62,12 @@ type Binder struct {
 	Places   Places
 	// Ignore, when set, names keys of the outermost mapping that are passed over.
 	Ignore func(key string) bool
+
+	layers int // trees bound so far
 }
+
+// MaxEntries is the most that one list or mapping may hold.
+const MaxEntries = 2000
 
 // at is a position in the struct (rel) and in the file (show).
 type at struct{ rel, show string }
@@ -76,6 +81,7 @@ func (a at) item(i int) at {
 // Into binds n into the struct that v points to. show is the path of n in the file. The struct should hold its
 // defaults already, see shape.SetDefaults.
 func (b *Binder) Into(n *yamldoc.Node, v any, show string) {
+	b.layers++
 	b.value(n, reflect.ValueOf(v).Elem(), shape.Field{}, at{"", show})
 }
 
@@ -90,6 +96,10 @@ func (b *Binder) value(n *yamldoc.Node, v reflect.Value, f shape.Field, a at) {
 	b.Places[a.rel] = Place{Path: a.show, Line: n.Line, Column: n.Column}
 	if n.Kind == yamldoc.Null {
 		b.add(n, a, "has no value", fmt.Sprintf("give it %s, or remove the key", shape.Describe(v.Type(), f.Keyed)))
+		return
+	}
+	if size := max(len(n.Items), len(n.Entries)); size > MaxEntries {
+		b.add(n, a, fmt.Sprintf("%d entries are too many; the most is %d", size, MaxEntries), "")
 		return
 	}
 	switch shape.ClassOf(v.Type(), f.Keyed) {

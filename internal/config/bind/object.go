@@ -57,6 +57,9 @@ func (b *Binder) choose(n *yamldoc.Node, s shape.Struct, v reflect.Value, a at) 
 
 // forget drops the places of a value that was replaced.
 func (b *Binder) forget(path string) {
+	if b.layers < 2 {
+		return // nothing was there before
+	}
 	for p := range b.Places {
 		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
 			delete(b.Places, p)

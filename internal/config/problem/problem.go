@@ -42,9 +42,15 @@ func (p Problem) String() string {
 // List is every problem of a file, in the order of the file. It is an error when it is not empty.
 type List []Problem
 
-// Add appends a problem unless the same was already said: a mistake in the settings that environments share is
+// maxProblems is how many are worth reading; each one costs a comparison with all before it.
+const maxProblems = 200
+
+// Add appends a problem unless there are many already or the same was already said: a mistake in the settings that environments share is
 // found once per environment.
 func (l *List) Add(p Problem) {
+	if len(*l) >= maxProblems {
+		return
+	}
 	for _, q := range *l {
 		if q.Line == p.Line && q.Column == p.Column && q.Message == p.Message {
 			return

@@ -1,6 +1,9 @@
 package shape
 
-import "net"
+import (
+	"net"
+	"strings"
+)
 
 // Endpoint is an address that something listens on, on one machine.
 type Endpoint struct{ machine, host, port, Path string }
@@ -23,6 +26,9 @@ func wildcard(host string) bool {
 
 // Loopback tells whether only this machine can reach the address.
 func Loopback(address string) bool {
+	if strings.HasPrefix(address, "unix:") {
+		return true
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return false

@@ -35,7 +35,8 @@ func Pattern(format string) string {
 }
 
 // CheckFormat tells whether s has the named format: name, signal, label, jsonpath, method, url, path-or-url,
-// path, target, address, listen, regexp, file, word. The error says what would be right.
+// path, target, address, backend, listen,
+// admin, regexp, file, word. The error says what would be right.
 func CheckFormat(format, s string) error {
 	if p := Pattern(format); p != "" {
 		if !regexp.MustCompile(p).MatchString(s) {
@@ -60,7 +61,19 @@ func CheckFormat(format, s string) error {
 		return checkAddress(s, false)
 	case "address":
 		return checkAddress(s, false)
+	case "backend":
+		if scheme, rest, ok := strings.Cut(s, "://"); ok && (scheme == "http" || scheme == "https" || scheme == "h2c") {
+			s = rest
+		}
+		return checkAddress(s, false)
 	case "listen":
+		return checkAddress(s, true)
+	case "admin":
+		if path, ok := strings.CutPrefix(s, "unix:"); ok && strings.HasPrefix(path, "/") {
+			return nil
+		} else if ok {
+			return fmt.Errorf("%q is not the path of a socket; write for example unix:/run/belay/edge.sock", s)
+		}
 		return checkAddress(s, true)
 	case "jsonpath":
 		if _, err := jsonpath.Parse(s); err != nil {

@@ -88,7 +88,15 @@ func FormatDuration(d time.Duration) string {
 // NumberPattern matches the plain numbers that are accepted: no exponents, no signs, at most 15 digits a side.
 const NumberPattern = `^[0-9]{1,15}(\.[0-9]{1,15})?$`
 
-func isNumber(s string) bool { return regexp.MustCompile(NumberPattern).MatchString(s) }
+// isNumber is NumberPattern by hand: it is asked for every value.
+func isNumber(s string) bool {
+	whole, frac, hasFrac := strings.Cut(s, ".")
+	return digits(whole) && (!hasFrac || digits(frac))
+}
+
+func digits(s string) bool {
+	return s != "" && len(s) <= 15 && strings.Trim(s, "0123456789") == ""
+}
 
 // Percent is a share: 0.05 is 5 %.
 type Percent float64

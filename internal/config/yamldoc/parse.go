@@ -28,7 +28,7 @@ func Parse(file string, src []byte, problems *problem.List) *Node {
 		problems.Add(problem.Problem{File: file, Message: fmt.Sprintf("the file has %d bytes, the limit is %d", len(src), MaxBytes)})
 		return nil
 	}
-	p := &parser{file: file, problems: problems, open: map[*yaml.Node]bool{}}
+	p := &parser{file: file, problems: problems, open: map[*yaml.Node]bool{}, merged: map[*Node]map[string]int{}}
 	dec := yaml.NewDecoder(bytes.NewReader(src))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
@@ -60,9 +60,10 @@ func Parse(file string, src []byte, problems *problem.List) *Node {
 type parser struct {
 	file     string
 	problems *problem.List
-	open     map[*yaml.Node]bool // aliases being expanded
-	aliased  int                 // nodes made inside aliases
-	stopped  bool                // a limit was reached and said: the tree is of no use
+	open     map[*yaml.Node]bool      // aliases being expanded
+	merged   map[*Node]map[string]int // keys of the mappings that have a merge key
+	aliased  int                      // nodes made inside aliases
+	stopped  bool                     // a limit was reached and said: the tree is of no use
 }
 
 func (p *parser) add(n *yaml.Node, message, hint string) {
@@ -160,17 +161,26 @@ func (p *parser) entry(key, value *yaml.Node, out *Node, depth int) {
 		return
 	}
 	e := Entry{Key: key.Value, Line: key.Line, Column: key.Column, Value: p.node(value, depth+1)}
-	for i, have := range out.Entries {
-		if have.Key == e.Key && have.Merged {
+	if index := p.merged[out]; index != nil {
+		if i, ok := index[e.Key]; ok && out.Entries[i].Merged {
 			out.Entries[i] = e
 			return
 		}
+		index[e.Key] = len(out.Entries)
 	}
 	out.Entries = append(out.Entries, e)
 }
 
 // merge adds the entries of from that out does not have, as YAML's "<<" does.
 func (p *parser) merge(key *yaml.Node, from, out *Node) {
+	index := p.merged[out]
+	if index == nil {
+		index = map[string]int{}
+		for i, e := range out.Entries {
+			index[e.Key] = i
+		}
+		p.merged[out] = index
+	}
 	sources := []*Node{from}
 	if from.Kind == Sequence {
 		sources = from.Items
@@ -181,8 +191,9 @@ func (p *parser) merge(key *yaml.Node, from, out *Node) {
 			continue
 		}
 		for _, e := range s.Entries {
-			if out.Get(e.Key) == nil {
+			if _, have := index[e.Key]; !have {
 				e.Merged = true
+				index[e.Key] = len(out.Entries)
 				out.Entries = append(out.Entries, e)
 			}
 		}
