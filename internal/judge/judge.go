@@ -29,7 +29,7 @@ type Judge struct {
 	byName  map[string]*signal // look-ups only
 	onset   stats.Onset
 	health  checks.Health
-	sight   sight
+	sources checks.Sources
 	last    float64 // time of the newest tick; -Inf before the first
 	start   float64 // first sign of the candidate; NaN before it
 	ruling  *ruling // set once the release is called regressed, and kept
@@ -95,7 +95,7 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 	if math.IsNaN(j.start) && j.health.Known {
 		j.start = tick.T
 	}
-	j.sight.take(tick.T, tick.Sources)
+	j.sources.Take(tick.T, tick.Sources)
 	j.card = j.decide()
 	return j.Card()
 }
@@ -108,7 +108,7 @@ func (j *Judge) decide() belay.Card {
 	if j.ruling == nil {
 		j.ruling = j.rule()
 	}
-	card := belay.Card{T: j.last, Health: j.health.Statuses(), Blind: j.sight.dark(j.last, j.policy.BlindAfter), Policy: j.line}
+	card := belay.Card{T: j.last, Health: j.health.Statuses(), Blind: j.sources.Dark(j.last, j.policy.BlindAfter), Policy: j.line}
 	if silent := j.silent(); silent != "" {
 		card.Blind = append(card.Blind, silent)
 	}

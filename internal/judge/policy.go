@@ -111,11 +111,13 @@ func (p Policy) filled() Policy {
 }
 
 func (s SignalPolicy) filled() SignalPolicy {
-	smallest := s.SmallestChange
+	smallest, dispersion := s.SmallestChange, 2.0
 	switch s.Kind {
 	case belay.KindEvents:
 		smallest = 0.005
-	case belay.KindHistogram, belay.KindGauge:
+	case belay.KindHistogram:
+		smallest, dispersion = 0.1, 1.5
+	case belay.KindGauge:
 		smallest = 0.1
 	}
 	for _, f := range []struct {
@@ -127,7 +129,7 @@ func (s SignalPolicy) filled() SignalPolicy {
 		{&s.Harm, 2},
 		{&s.Quantile, 0.95},
 		{&s.Weight, 1},
-		{&s.Dispersion, 2},
+		{&s.Dispersion, dispersion},
 	} {
 		if *f.have == 0 {
 			*f.have = f.want

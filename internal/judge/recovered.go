@@ -78,6 +78,7 @@ func (r *recovery) collect(ticks []belay.Tick) []belay.Sample {
 func (r *recovery) read(was, is []belay.Sample) SignalReading {
 	reading := SignalReading{Signal: r.Name, Result: belay.CheckUnknown, Want: "as before the deployment", Got: "no samples"}
 	switch {
+	case len(is) == 0 && len(was) > 0:
 	case len(was) == 0 && len(is) == 0 && !r.Required:
 		reading.Result = belay.CheckAbsent
 	case r.Kind == belay.KindGauge:

@@ -94,16 +94,22 @@ func (s *signal) worse(v, at float64) bool {
 	return v > at
 }
 
+// Sizes beyond which a number is a mistake: sums of larger ones could overflow.
+const (
+	maxCount = 1e12 // events of one tick
+	maxValue = 1e100
+)
+
 // countable tells whether the numbers of a sample can be counted at all.
 func countable(m *belay.Sample) bool {
-	bad := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) || v < 0 }
+	bad := func(v float64) bool { return !(v >= 0 && v <= maxCount) } // so that NaN is bad too
 	switch m.Kind {
 	case belay.KindGauge:
-		return !math.IsNaN(m.Value) && !math.IsInf(m.Value, 0)
+		return math.Abs(m.Value) <= maxValue
 	case belay.KindEvents:
 		return !bad(m.N) && !bad(m.X)
 	case belay.KindHistogram:
-		if bad(m.N) || math.IsNaN(m.Sum) || math.IsInf(m.Sum, 0) || len(m.LE) != len(m.Count) {
+		if bad(m.N) || !(math.Abs(m.Sum) <= maxValue) || len(m.LE) != len(m.Count) {
 			return false
 		}
 		for i := range m.LE {

@@ -1,5 +1,5 @@
 // Package checks follows the health checks of both sides of a deployment: which were proven healthy, which fell since,
-// and which fell on both sides alike. It probes nothing.
+// and which fell on both sides alike; and which sources of facts can be read. It probes nothing.
 package checks
 
 import (

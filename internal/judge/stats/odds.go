@@ -7,51 +7,57 @@ import "math"
 // every ratio in use (at most a few hundred).
 const small = 60
 
+// table is what the conditional law of the candidate's bad events is made of: the events of both sides, the bad ones in
+// all, and the range of the candidate's.
+type table struct{ nc, nb, x, lo, hi float64 }
+
 // Odds writes to out, for each odds ratio in alts, the exact conditional log likelihood ratio of c against the odds
 // ratio null (E-odds). Given how many bad events happened in all, the candidate's number follows Fisher's noncentral
 // hypergeometric law, at any rate of bad events. Counts are rounded to whole numbers.
 func Odds(c Counts, alts []float64, null float64, out []float64) {
-	nc, nb := math.Round(c.CN), math.Round(c.BN)
 	xc := math.Round(c.CX)
-	x := xc + math.Round(c.BX)
-	lo, hi := math.Max(0, x-nb), math.Min(nc, x)
-	if hi <= lo || xc < lo || xc > hi { // only one outcome was possible: no information
+	t := newTable(math.Round(c.CN), math.Round(c.BN), xc+math.Round(c.BX))
+	if t.hi <= t.lo || xc < t.lo || xc > t.hi { // only one outcome was possible: no information
 		clear(out)
 		return
 	}
-	if hi-lo <= small {
+	if t.hi-t.lo <= small {
 		var coef [small + 1]float64
-		k := coefficients(coef[:], nc, nb, x, lo, hi)
+		k := t.coefficients(coef[:])
 		base := math.Log(horner(k, null))
 		for i, a := range alts {
-			out[i] = (xc-lo)*math.Log(a/null) - math.Log(horner(k, a)) + base
+			out[i] = (xc-t.lo)*math.Log(a/null) - math.Log(horner(k, a)) + base
 		}
 		return
 	}
-	base := logSum(nc, nb, x, lo, hi, null)
+	base := t.logSum(null)
 	for i, a := range alts {
-		out[i] = xc*math.Log(a/null) - logSum(nc, nb, x, lo, hi, a) + base
+		out[i] = xc*math.Log(a/null) - t.logSum(a) + base
 	}
 }
 
+func newTable(nc, nb, x float64) table {
+	return table{nc: nc, nb: nb, x: x, lo: math.Max(0, x-nb), hi: math.Min(nc, x)}
+}
+
 // ratio is the quotient of the terms j+1 and j of the law with odds ratio 1.
-func ratio(nc, nb, x, j float64) float64 {
-	return (nc - j) * (x - j) / ((j + 1) * (nb - x + j + 1))
+func (t table) ratio(j float64) float64 {
+	return (t.nc - j) * (t.x - j) / ((j + 1) * (t.nb - t.x + j + 1))
 }
 
 // coefficients fills k with the terms from lo to hi, the largest of them 1.
-func coefficients(k []float64, nc, nb, x, lo, hi float64) []float64 {
-	k = k[:int(hi-lo)+1]
+func (t table) coefficients(k []float64) []float64 {
+	k = k[:int(t.hi-t.lo)+1]
 	mode := 0
-	for j := lo; j < hi && ratio(nc, nb, x, j) > 1; j++ {
+	for j := t.lo; j < t.hi && t.ratio(j) > 1; j++ {
 		mode++
 	}
 	k[mode] = 1
 	for i := mode + 1; i < len(k); i++ {
-		k[i] = k[i-1] * ratio(nc, nb, x, lo+float64(i-1))
+		k[i] = k[i-1] * t.ratio(t.lo+float64(i-1))
 	}
 	for i := mode - 1; i >= 0; i-- {
-		k[i] = k[i+1] / ratio(nc, nb, x, lo+float64(i))
+		k[i] = k[i+1] / t.ratio(t.lo+float64(i))
 	}
 	return k
 }
@@ -66,34 +72,34 @@ func horner(k []float64, psi float64) float64 {
 
 // logSum is the logarithm of the sum of C(nc,j) C(nb,x-j) psi^j over j, summed outwards from the largest term until
 // what is added no longer counts.
-func logSum(nc, nb, x, lo, hi, psi float64) float64 {
-	mode := mode(nc, nb, x, lo, hi, psi)
+func (t table) logSum(psi float64) float64 {
+	mode := t.mode(psi)
 	const enough = 1e-14
 	sum := 1.0
-	for j, t := mode, 1.0; j < hi && t > enough; j++ {
-		t *= ratio(nc, nb, x, j) * psi
-		sum += t
+	for j, v := mode, 1.0; j < t.hi && v > enough; j++ {
+		v *= t.ratio(j) * psi
+		sum += v
 	}
-	for j, t := mode, 1.0; j > lo && t > enough; j-- {
-		t /= ratio(nc, nb, x, j-1) * psi
-		sum += t
+	for j, v := mode, 1.0; j > t.lo && v > enough; j-- {
+		v /= t.ratio(j-1) * psi
+		sum += v
 	}
-	return logChoose(nc, mode) + logChoose(nb, x-mode) + mode*math.Log(psi) + math.Log(sum)
+	return logChoose(t.nc, mode) + logChoose(t.nb, t.x-mode) + mode*math.Log(psi) + math.Log(sum)
 }
 
 // mode is the place of the largest term: where the term ratio times psi passes 1, a quadratic equation. A rounding
 // error of one place does no harm, the sum only starts beside its largest term.
-func mode(nc, nb, x, lo, hi, psi float64) float64 {
+func (t table) mode(psi float64) float64 {
 	a := psi - 1
-	b := -(psi*(nc+x+2) + nb - x)
-	c := psi * (nc + 1) * (x + 1)
+	b := -(psi*(t.nc+t.x+2) + t.nb - t.x)
+	c := psi * (t.nc + 1) * (t.x + 1)
 	var m float64
 	if math.Abs(a) < 1e-9 {
 		m = -c / b
 	} else {
 		m = 2 * c / (-b + math.Sqrt(math.Max(0, b*b-4*a*c)))
 	}
-	return math.Min(hi, math.Max(lo, math.Floor(m)))
+	return math.Min(t.hi, math.Max(t.lo, math.Floor(m)))
 }
 
 func logChoose(n, k float64) float64 {
