@@ -20,7 +20,7 @@ $(BIN)/belay: $(shell find . -name '*.go' -not -path './test/*' -not -path './to
 .PHONY: demo
 demo: build ## Watch a bad release being caught and taken back, in under a minute (KEEP=1 leaves it running)
 	@mkdir -p $(BIN)
-	@go build -o $(BIN)/demo ./examples/demo
+	@go build -o $(BIN)/demo ./examples/demo && go build -o $(BIN)/demo-shop ./examples/demo/shop
 	@$(BIN)/demo $(if $(KEEP),--keep)
 
 .PHONY: test

@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/belaydev/belay"
@@ -18,6 +19,8 @@ type Sampler interface {
 // Counter turns what a proxy counted since the last call into samples of the tick at t seconds.
 type Counter interface {
 	Collect(now time.Time, t float64) ([]belay.Sample, belay.SourceStatus)
+	Updated() <-chan struct{} // receives when something was counted
+	Close()
 }
 
 // Options are the sources of a Session. Metrics and Traffic may be nil.
@@ -26,11 +29,12 @@ type Options struct {
 	Start   time.Time // T counts from here
 	Metrics Sampler
 	Traffic Counter
-	News    <-chan struct{} // receives when the proxy counted something new; may be nil
 	Health  *health.Monitor
 	Checks  []health.Assignment
 	// History are samples from before the deployment, with negative T, given out with the first tick.
 	History []belay.Sample
+	// After drops samples that are not newer: after a restart they were judged already. -Inf drops none.
+	After float64
 }
 
 // Session observes one deployment. Its methods are called by one goroutine at a time.
@@ -56,6 +60,7 @@ func (s *Session) Collect(ctx context.Context, now time.Time) (belay.Tick, error
 	}
 	if s.o.Metrics != nil {
 		samples, sources := s.o.Metrics.Collect(ctx, now)
+		samples = slices.DeleteFunc(samples, func(m belay.Sample) bool { return m.T <= s.o.After })
 		t.Samples = append(t.Samples, samples...)
 		t.Sources = append(t.Sources, s.believed(sources)...)
 	}
@@ -83,7 +88,17 @@ func (s *Session) believed(sources []belay.SourceStatus) []belay.SourceStatus {
 }
 
 // Updated receives when the proxy counted something new.
-func (s *Session) Updated() <-chan struct{} { return s.o.News }
+func (s *Session) Updated() <-chan struct{} {
+	if s.o.Traffic == nil {
+		return nil
+	}
+	return s.o.Traffic.Updated()
+}
 
-// Close ends the probing.
-func (s *Session) Close() { s.o.Health.Unwatch(s.o.Key) }
+// Close ends the probing and the counting.
+func (s *Session) Close() {
+	s.o.Health.Unwatch(s.o.Key)
+	if s.o.Traffic != nil {
+		s.o.Traffic.Close()
+	}
+}

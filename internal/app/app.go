@@ -1,0 +1,291 @@
+// Package app is the composition root: it builds every part, connects them, starts and stops them in order, and
+// reloads the configuration. It is the only package that knows everybody, and it decides nothing about deployments.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/alert/notify"
+	"github.com/belaydev/belay/internal/config"
+	"github.com/belaydev/belay/internal/lib/flock"
+	"github.com/belaydev/belay/internal/lib/stopstack"
+	"github.com/belaydev/belay/internal/observe/health"
+	"github.com/belaydev/belay/internal/observe/metric"
+	"github.com/belaydev/belay/internal/rollback"
+	"github.com/belaydev/belay/internal/store/sqlite"
+	"github.com/belaydev/belay/internal/watch"
+)
+
+// Options are what an App is made from.
+type Options struct {
+	ConfigFile string
+	Lookup     func(string) (string, bool) // environment variables, for secrets
+	Version    string
+	Logger     *slog.Logger
+	// Standalone listens on a free loopback port instead of the configured address: the engine inside a command.
+	Standalone bool
+	Now        func() time.Time // time.Now when nil
+}
+
+// App is one running belay.
+type App struct {
+	opts Options
+	log  *slog.Logger
+	now  func() time.Time
+	reg  *prometheus.Registry
+
+	cfg  atomic.Pointer[config.Config]
+	data string
+	ln   net.Listener
+
+	store      *sqlite.Store
+	reader     metric.Reader
+	metrics    *metric.Store // nil with an external server
+	health     *health.Monitor
+	engine     *rollback.Engine
+	conductor  *watch.Conductor
+	dispatcher *notify.Dispatcher
+	edges      *edges
+	standing   *standing
+
+	stops  stopstack.Stack
+	ready  atomic.Bool
+	failed chan error
+
+	reloading sync.Mutex
+	refused   atomic.Pointer[error] // why the newest configuration was not taken
+}
+
+// New reads the configuration, takes the data folder and opens everything in it. Nothing acts before Start. What
+// was opened is closed again when New fails.
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	cfg, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{opts: o, log: o.Logger, now: o.Now, reg: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a.cfg.Store(cfg)
+	if err := a.build(ctx, cfg); err != nil {
+		return nil, errors.Join(err, a.stops.Stop(context.WithoutCancel(ctx), a.log))
+	}
+	return a, nil
+}
+
+// load reads the configuration file.
+func load(o Options) (*config.Config, error) {
+	cfg, err := config.Load(o.ConfigFile, o.Lookup)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", o.ConfigFile).
+			WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")
+	}
+	return cfg, err
+}
+
+// build is one straight line: each part is made, and its stop registered, in the order in which they depend on
+// each other. Wiring is the one place where long and linear is right.
+func (a *App) build(ctx context.Context, cfg *config.Config) error {
+	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.data = inDir(cfg.Dir, cfg.Server.Data)
+	if err := a.lockData(); err != nil {
+		return err
+	}
+	address := cfg.Server.Listen
+	if a.opts.Standalone {
+		address = "127.0.0.1:0"
+	}
+	var err error
+	if a.ln, err = listen(ctx, address); err != nil {
+		return err
+	}
+	a.stops.Push("listener", func(context.Context) error { return ignoreClosed(a.ln.Close()) })
+
+	if a.store, err = sqlite.Open(ctx, filepath.Join(a.data, "belay.db"), sqlite.Options{Logger: a.part("store")}); err != nil {
+		return err
+	}
+	a.stops.Push("store", func(context.Context) error { return a.store.Close() })
+	if err := a.openMetrics(cfg); err != nil {
+		return err
+	}
+	a.health = health.NewMonitor(health.Options{Log: a.part("health"), Reg: a.reg})
+	a.edges = newEdges(a.part("proxy"))
+	if err := a.edges.apply(cfg); err != nil {
+		return err
+	}
+	a.stops.Push("proxy counts", func(context.Context) error { a.edges.stop(); return nil })
+	if err := a.buildDispatcher(cfg); err != nil {
+		return err
+	}
+	if err := a.buildEngine(cfg); err != nil {
+		return err
+	}
+	a.standing = newStanding(a)
+	return a.buildConductor()
+}
+
+func (a *App) lockData() error {
+	if err := os.MkdirAll(a.data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	release, err := flock.Lock(filepath.Join(a.data, "lock"))
+	if errors.Is(err, flock.ErrHeld) {
+		return belay.Errorf(belay.CodeConflict, "another belay works in the data folder %s: %w", a.data, err).
+			WithNext("stop it, ask it with --server instead of running a second one, or set another server.data")
+	}
+	if err != nil {
+		return err
+	}
+	a.stops.Push("data folder lock", func(context.Context) error { return release() })
+	return nil
+}
+
+func (a *App) openMetrics(cfg *config.Config) error {
+	if cfg.Metrics.URL != "" {
+		remote, err := metric.NewRemote(metric.RemoteOptions{URL: cfg.Metrics.URL, BearerToken: cfg.Metrics.BearerToken.Value})
+		if err != nil {
+			return err
+		}
+		a.reader = remote
+		a.stops.Push("metrics client", remote.Close)
+		return nil
+	}
+	maxBytes := int64(cfg.Metrics.Retention.Size)
+	if maxBytes == 0 {
+		maxBytes = -1 // no limit
+	}
+	store, err := metric.Open(metric.Options{
+		Dir: filepath.Join(a.data, "metrics"), Retention: cfg.Metrics.Retention.Time, MaxBytes: maxBytes,
+		Logger: a.part("metrics"), Registerer: a.reg,
+	})
+	if err != nil {
+		return err
+	}
+	a.metrics, a.reader = store, store
+	a.stops.Push("metrics store", store.Close)
+	return nil
+}
+
+func (a *App) buildDispatcher(cfg *config.Config) error {
+	var err error
+	a.dispatcher, err = notify.New(notify.Options{Outbox: a.store, Logger: a.part("notify"), Registerer: a.reg})
+	if err != nil {
+		return err
+	}
+	channels, err := a.channels(cfg)
+	if err != nil {
+		return err
+	}
+	a.setChannels(cfg, channels)
+	return nil
+}
+
+func (a *App) buildEngine(cfg *config.Config) error {
+	var err error
+	a.engine, err = rollback.New(rollback.Options{
+		Dir: a.data, Drivers: a.drivers(cfg), Journal: a.store, Prover: prover{a}, History: a.store,
+		Limits: func(ref belay.Ref) rollback.Limits {
+			s, ok := a.config().Service(ref)
+			if !ok {
+				return rollback.Limits{}
+			}
+			return rollback.Limits{MaxPerHour: s.Rollback.MaxPerHour}
+		},
+		Logger: a.part("rollback"), Registerer: a.reg, Now: a.opts.Now,
+	})
+	return err
+}
+
+func (a *App) buildConductor() error {
+	d := &deployer{config: a.config, proxies: a.proxies, log: a.part("deploy")}
+	var err error
+	a.conductor, err = watch.New(watch.Options{
+		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
+		Policies: a.policies, Gate: gate{a}, Logger: a.part("watch"), Registerer: a.reg, Now: a.opts.Now,
+	})
+	return err
+}
+
+// Start begins to act: goes on with what was under way, watches, serves.
+func (a *App) Start(ctx context.Context) error {
+	err := a.start(ctx)
+	if err != nil {
+		return errors.Join(err, a.stops.Stop(context.WithoutCancel(ctx), a.log))
+	}
+	return nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	a.health.Start()
+	a.stops.Push("health checks", func(context.Context) error { a.health.Stop(); return nil })
+	a.dispatcher.Start()
+	a.stops.Push("notifications", func(context.Context) error { a.dispatcher.Stop(); return nil })
+	a.edges.start()
+	if err := a.scrape(ctx); err != nil {
+		return err
+	}
+	if err := a.engine.Start(ctx); err != nil {
+		return err
+	}
+	a.stops.Push("rollback engine", a.engine.Stop)
+	if err := a.conductor.Start(ctx); err != nil {
+		return err
+	}
+	a.stops.Push("conductor", func(context.Context) error { a.conductor.Stop(); return nil })
+	a.standing.start()
+	a.stops.Push("standing watch", func(context.Context) error { a.standing.stop(); return nil })
+	srv := newServer(a.ln, a.handler(), a.part("api"), a.failed)
+	a.stops.Push("api", srv.stop)
+	a.stops.Push("readiness", func(context.Context) error { a.ready.Store(false); return nil })
+	a.ready.Store(true)
+	a.log.Info("belay is ready", "address", a.URL(), "data", a.data, "services", len(a.config().Services), "version", a.opts.Version)
+	return nil
+}
+
+// Stop ends everything in reverse order, each part once. What was under way goes on at the next start.
+func (a *App) Stop(ctx context.Context) error { return a.stops.Stop(ctx, a.log) }
+
+// Failed receives when a part cannot go on.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// URL is where the API is served.
+func (a *App) URL() string { return "http://" + a.ln.Addr().String() }
+
+// Token is what the API asks for.
+func (a *App) Token() belay.Secret { return a.config().Server.Token.Value }
+
+func (a *App) config() *config.Config { return a.cfg.Load() }
+
+func (a *App) part(name string) *slog.Logger { return a.log.With("component", name) }
+
+// inDir resolves a path of the configuration against the folder of its file.
+func inDir(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func join(names []string) string { return strings.Join(names, ", ") }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

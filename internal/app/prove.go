@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/session"
+	"github.com/belaydev/belay/internal/app/translate"
+	"github.com/belaydev/belay/internal/config"
+	"github.com/belaydev/belay/internal/judge"
+	"github.com/belaydev/belay/internal/observe/health"
+	"github.com/belaydev/belay/internal/observe/metric"
+	"github.com/belaydev/belay/internal/observe/metric/kpi"
+	"github.com/belaydev/belay/internal/observe/traffic"
+	"github.com/belaydev/belay/internal/prove/verify"
+)
+
+// prover validates rollbacks: what package rollback wants of the proof. It reads everything from the systems
+// themselves and never asks the drivers.
+type prover struct{ a *App }
+
+// Prove issues the certificate of a rollback whose steps are done.
+func (p prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificate, error) {
+	a, cfg := p.a, p.a.config()
+	s, ok := cfg.Service(rb.Plan.Ref)
+	if !ok {
+		return belay.Certificate{}, belay.Errorf(belay.CodeNotFound, "prove rollback %s: %s is not configured any more", rb.ID, rb.Plan.Ref)
+	}
+	now := a.now()
+	d := belay.Deployment{
+		ID: "proof of " + rb.ID, Ref: rb.Plan.Ref, Release: rb.Plan.To, Slot: rb.Plan.ToSlot, CreatedAt: now,
+		Targets: targetsOf(translate.Targets(s, cfg), rb.Plan.ToSlot),
+	}
+	var before []belay.Tick
+	if rb.Plan.Deployment != "" {
+		if dep, err := a.store.Deployment(ctx, rb.Plan.Deployment); err == nil {
+			if len(dep.PreviousTargets) > 0 {
+				d.Targets = dep.PreviousTargets
+			} else if len(dep.Targets) > 0 && dep.Slot == "" {
+				d.Targets = dep.Targets // taken back in place
+			}
+		}
+		ticks, err := a.store.Ticks(ctx, rb.Plan.Deployment, -math.MaxFloat64)
+		if err != nil {
+			return belay.Certificate{}, err
+		}
+		before = baseline(ticks)
+	}
+	signals := newRecovery(a, s, d, before)
+	defer signals.close()
+	o := verify.Options{Releases: p.releases(ctx, s, d), Health: probes{a, s, d}, Signals: signals, Log: a.part("verify"), Reg: a.reg}
+	if edge := a.edges.of(s.Rollout.Proxy); edge != nil && rb.Plan.ToSlot != "" {
+		o.Weights, o.Proxy = weights{edge}, s.Rollout.Proxy
+	}
+	if len(s.Health) == 0 {
+		o.Health = nil
+	}
+	if f := s.Verify.FrontDoor; f != nil {
+		o.FrontDoor = frontDoor(f)
+	}
+	return verify.New(o).Prove(ctx, verify.Subject{
+		Rollback: rb.ID, Ref: rb.Plan.Ref, Rung: rb.Rung, Release: rb.Plan.To, From: rb.Plan.From, Slot: rb.Plan.ToSlot,
+		Targets: d.Targets, ProofTime: s.Verify.ProofTime, Timeout: rb.Plan.ProofTimeout.D(),
+	})
+}
+
+func targetsOf(all []belay.Target, slot string) []belay.Target {
+	var out []belay.Target
+	for _, t := range all {
+		if slot == "" || t.Slot == "" || t.Slot == slot {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// baseline keeps what says how users were before: history, and the old release beside the new one.
+func baseline(ticks []belay.Tick) []belay.Tick {
+	var out []belay.Tick
+	for _, t := range ticks {
+		kept := belay.Tick{T: t.T}
+		for _, m := range t.Samples {
+			if m.Arm == belay.ArmBaseline || m.T < 0 {
+				kept.Samples = append(kept.Samples, m)
+			}
+		}
+		if len(kept.Samples) > 0 {
+			out = append(out, kept)
+		}
+	}
+	return out
+}
+
+// weights reads the proxy's weights back.
+type weights struct{ e *edge }
+
+// Weights returns the percent of each slot.
+func (w weights) Weights(ctx context.Context) (map[string]int, error) {
+	status, err := w.e.client.Slots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return status.Weights(), nil
+}
+
+// probes asks the health checks anew.
+type probes struct {
+	a *App
+	s config.Service
+	d belay.Deployment
+}
+
+// Health probes every check of the targets once.
+func (p probes) Health(ctx context.Context) ([]belay.HealthStatus, error) {
+	return health.ProbeAll(ctx, translate.Assignments(p.s, p.a.config().Dir, belay.ArmCandidate, p.d.Targets)), nil
+}
+
+// releases says which version each target reports: by its version page, its metrics or its health page.
+type releases struct {
+	a *App
+	s config.Service
+	d belay.Deployment
+}
+
+// releases returns nil when the targets have no way to report a release, so that the certificate says so.
+func (p prover) releases(ctx context.Context, s config.Service, d belay.Deployment) verify.Releases {
+	r := releases{p.a, s, d}
+	if s.Verify.Release != nil {
+		return r
+	}
+	everywhere := translate.Targets(s, p.a.config())
+	list, err := r.Releases(ctx, append(everywhere, d.Targets...))
+	if err != nil {
+		return r
+	}
+	for _, v := range list {
+		if v.Version != "" {
+			return r
+		}
+	}
+	return nil
+}
+
+// Releases asks the targets.
+func (r releases) Releases(ctx context.Context, targets []belay.Target) ([]verify.Reported, error) {
+	if v := r.s.Verify.Release; v != nil {
+		return verify.HTTPReleases{Path: v.HTTP, Version: verify.Version{JSON: v.JSON}}.Releases(ctx, targets)
+	}
+	subject := translate.Subject(r.s, r.d, nil)
+	subject.Candidate.Targets, subject.Baseline = targets, kpi.Arm{}
+	byMetrics, merr := kpi.ReleasesReported(ctx, r.a.reader, subject, r.a.now())
+	byHealth := map[string]string{}
+	for _, h := range health.ProbeAll(ctx, translate.Assignments(r.s, r.a.config().Dir, belay.ArmCandidate, targets)) {
+		if h.Release != "" {
+			byHealth[h.Target] = h.Release
+		}
+	}
+	out := make([]verify.Reported, len(targets))
+	for i, t := range targets {
+		out[i] = verify.Reported{Target: t.Address, Problem: "it reports no version"}
+		// A scrape tells of the past; one from before the proof began would tell of the release that is gone.
+		m, ok := byMetrics[metric.Instance(t.Address)]
+		switch {
+		case byHealth[translate.HostOf(r.s, t.Address)] != "":
+			out[i].Version, out[i].Problem = byHealth[translate.HostOf(r.s, t.Address)], ""
+		case ok && !m.At.Before(r.d.CreatedAt):
+			out[i].Version, out[i].Problem = m.Version, ""
+		case ok:
+			out[i].Problem = "not scraped since the rollback"
+		case merr != nil:
+			out[i].Problem = merr.Error()
+		}
+	}
+	return out, nil
+}
+
+// recovery watches the signals of the release that should be serving and compares them with the past.
+type recovery struct {
+	policy judge.Policy
+	before []belay.Tick
+	close  func()
+
+	mu      sync.Mutex
+	session *session.Session
+	now     func() time.Time
+	after   []belay.Tick
+}
+
+func newRecovery(a *App, s config.Service, d belay.Deployment, before []belay.Tick) *recovery {
+	o := session.Options{Key: d.ID, Start: d.CreatedAt, Health: a.health, After: math.Inf(-1)}
+	if edge := a.edges.of(s.Rollout.Proxy); edge != nil && d.Slot != "" {
+		o.Traffic = edge.counts.Session(traffic.Side{Slot: d.Slot, Release: d.Release.String()}, traffic.Side{})
+	}
+	if specs := translate.Specs(s); len(specs) > 0 && (len(d.Targets) > 0 || len(s.Metrics.Selector) > 0) {
+		subject := translate.Subject(s, d, specs)
+		subject.History = -1
+		o.Metrics = kpi.New(a.reader, subject)
+	}
+	v := session.New(o)
+	return &recovery{policy: translate.JudgePolicy(s, d, a.countsRequests(s)), before: before, session: v, now: a.now, close: v.Close}
+}
+
+// Recovered looks once more and says for each signal whether it is back at the level from before.
+func (r *recovery) Recovered(ctx context.Context) ([]verify.SignalReading, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tick, err := r.session.Collect(ctx, r.now())
+	if err != nil {
+		return nil, err
+	}
+	r.after = append(r.after, tick)
+	var out []verify.SignalReading
+	for _, v := range judge.Recovered(r.before, r.after, r.policy) {
+		out = append(out, verify.SignalReading{Name: v.Signal, State: v.Result, Want: v.Want, Got: v.Got})
+	}
+	return out, nil
+}
+
+// frontDoor is the configured request as a user would make it.
+func frontDoor(f *config.FrontDoor) verify.FrontDoor {
+	door := verify.HTTPFrontDoor{
+		Request: verify.Request{Method: f.Method, Timeout: f.Timeout, Headers: map[string]belay.Secret{}},
+		URL:     f.URL, Body: translate.Pattern(f.Body),
+	}
+	for k, v := range f.Headers {
+		door.Headers[k] = belay.Secret(v)
+	}
+	for _, r := range f.Status {
+		door.Status = append(door.Status, verify.StatusRange{From: r.Low, To: r.High})
+	}
+	return door
+}

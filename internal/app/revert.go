@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/translate"
+	"github.com/belaydev/belay/internal/lib/id"
+	"github.com/belaydev/belay/internal/rollback/plan"
+)
+
+// reverter builds plans and hands them to the rollback engine: what package watch wants of the way back.
+type reverter struct{ a *App }
+
+// Revert begins the rollback of a deployment, or finds it begun: its id is the deployment's to give.
+func (r reverter) Revert(ctx context.Context, d belay.Deployment, trigger, reason, actor string) (string, error) {
+	p, err := r.a.planOf(d, trigger, reason)
+	if err != nil {
+		return "", err
+	}
+	if err := r.a.engine.Run(ctx, p, actor); err != nil {
+		return "", fmt.Errorf("roll back %s: %w", d.Ref, err)
+	}
+	return p.ID, nil
+}
+
+// Wait returns the rollback when it has ended.
+func (r reverter) Wait(ctx context.Context, id string) (belay.Rollback, error) {
+	return r.a.engine.Wait(ctx, id)
+}
+
+// planOf builds the plan that takes d back.
+func (a *App) planOf(d belay.Deployment, trigger, reason string) (belay.Plan, error) {
+	cfg := a.config()
+	s, ok := cfg.Service(d.Ref)
+	if !ok {
+		return belay.Plan{}, belay.Errorf(belay.CodeNotFound, "%s is not configured any more, so there is no plan", d.Ref)
+	}
+	steps, err := translate.Steps(s, cfg)
+	if err != nil {
+		return belay.Plan{}, err
+	}
+	return plan.Build(plan.Spec{
+		ID: d.Rollback, Ref: d.Ref, Deployment: d.ID, From: d.Release, To: d.Previous, FromSlot: d.Slot, ToSlot: d.PreviousSlot,
+		Steps: steps, Budget: s.Rollback.Budget, ProofTimeout: s.Rollback.ProofTimeout,
+		Trigger: trigger, Reason: reason, Now: a.now().UTC(),
+	})
+}
+
+// RequestRollback takes a service back by a person's word, or says what that would do.
+func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (belay.RollbackAnswer, error) {
+	ref, err := a.resolve(req.Ref)
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	to, err := a.releaseNamed(ctx, ref, req.To)
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	actor := orUnknown(req.Actor)
+	if req.DryRun {
+		d, err := a.wouldRevert(ctx, ref, to)
+		if err != nil {
+			return belay.RollbackAnswer{}, err
+		}
+		return a.preview(ctx, d, actor, req.Reason)
+	}
+	d, err := a.conductor.Rollback(ctx, ref, to, actor, req.Reason)
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	answer := belay.RollbackAnswer{Rollback: d.Rollback, Deployment: d.ID}
+	if answer.Plan, err = a.planOf(d, actor, req.Reason); err == nil {
+		answer.Text = plan.Text(answer.Plan)
+	}
+	return answer, nil
+}
+
+// preview is the plan that would be followed, with what every step's target says now.
+func (a *App) preview(ctx context.Context, d belay.Deployment, actor, reason string) (belay.RollbackAnswer, error) {
+	if d.Rollback == "" {
+		d.Rollback = id.New("r", a.now())
+	}
+	p, err := a.planOf(d, actor, reason)
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p), Looks: a.engine.Look(ctx, p), Deployment: d.ID}, nil
+}
+
+// Plan is the plan that a rollback of the service would follow now.
+func (a *App) Plan(ctx context.Context, ref belay.Ref) (belay.RollbackAnswer, error) {
+	ref, err := a.resolve(ref)
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	d, err := a.wouldRevert(ctx, ref, belay.Release{})
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	d.Rollback = "preview"
+	p, err := a.planOf(d, "preview", "")
+	if err != nil {
+		return belay.RollbackAnswer{}, err
+	}
+	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p)}, nil
+}
+
+// wouldRevert is the deployment that a rollback of the service would take back now: the active one, or the one
+// that made the stable release. to, if not zero, replaces where it goes back to.
+func (a *App) wouldRevert(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
+	active, err := a.store.Deployments(ctx, belay.DeploymentFilter{Service: ref.Service, Environment: ref.Environment, Active: true, Limit: 1})
+	if err != nil {
+		return belay.Deployment{}, err
+	}
+	if len(active) == 1 {
+		d := active[0]
+		if !to.IsZero() {
+			d.Previous = to
+		}
+		return d, nil
+	}
+	history, err := a.store.StableHistory(ctx, ref, 2)
+	if err != nil {
+		return belay.Deployment{}, err
+	}
+	d := belay.Deployment{Ref: ref}
+	if len(history) > 0 {
+		d.Release, d.Slot = history[0].Release, history[0].Slot
+	}
+	if len(history) > 1 {
+		d.Previous, d.PreviousSlot = history[1].Release, history[1].Slot
+	}
+	if !to.IsZero() {
+		d.Previous = to
+	}
+	return d, nil
+}
+
+// releaseNamed finds a release of the service by its version; an empty version is no wish.
+func (a *App) releaseNamed(ctx context.Context, ref belay.Ref, version string) (belay.Release, error) {
+	if version == "" {
+		return belay.Release{}, nil
+	}
+	history, err := a.store.StableHistory(ctx, ref, 0)
+	if err != nil {
+		return belay.Release{}, err
+	}
+	for _, s := range history {
+		if s.Release.Version == version || s.Release.Digest == version {
+			return s.Release, nil
+		}
+	}
+	return belay.Release{}, belay.Errorf(belay.CodeNotFound, "%s never ran %s as a verified release, as far as belay knows", ref, version).
+		WithNext("belay history %s lists what did", ref.Service)
+}
+
+// Rollback returns one rollback.
+func (a *App) Rollback(ctx context.Context, id string) (belay.Rollback, error) {
+	return a.store.Rollback(ctx, id)
+}
+
+// AbortRollback stops a rollback before its next step.
+func (a *App) AbortRollback(ctx context.Context, id, actor string) error {
+	return a.engine.Abort(ctx, id, orUnknown(actor))
+}
+
+// SubscribeRollback delivers the newest state of a rollback after each change.
+func (a *App) SubscribeRollback(id string) (<-chan belay.Rollback, func()) {
+	return a.engine.Subscribe(id)
+}
+
+// resolve fills in the environment of a service that has only one, and refuses what is not configured.
+func (a *App) resolve(ref belay.Ref) (belay.Ref, error) {
+	var found []belay.Ref
+	var known []string
+	for _, s := range a.config().Services {
+		known = append(known, s.Ref().String())
+		if s.Name == ref.Service && (ref.Environment == "" || s.Environment == ref.Environment) {
+			found = append(found, s.Ref())
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return ref, belay.Errorf(belay.CodeInvalid, "service %q has %d environments", ref.Service, len(found)).WithNext("name one of them")
+	case ref.Environment == "":
+		return ref, belay.Errorf(belay.CodeNotFound, "there is no service %q", ref.Service).WithNext("configured are: %s", join(known))
+	}
+	return ref, belay.Errorf(belay.CodeNotFound, "there is no service %q in environment %q", ref.Service, ref.Environment).
+		WithNext("configured are: %s", join(known))
+}
+
+func orUnknown(actor string) string {
+	if actor == "" || actor == "belay" { // nobody may speak in the name of the rules
+		return "user:unknown"
+	}
+	return actor
+}

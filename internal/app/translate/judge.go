@@ -1,0 +1,90 @@
+// Package translate turns sections of the configuration into the policies and settings of the packages that do
+// the work, so that neither side knows the other. It starts nothing.
+package translate
+
+import (
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/config"
+	"github.com/belaydev/belay/internal/judge"
+)
+
+// JudgePolicy says how a deployment of the service is judged. needTraffic tells whether requests can be counted
+// at all (a proxy in front, or metrics that can be read): then nothing is called healthy without them.
+func JudgePolicy(s config.Service, d belay.Deployment, needTraffic bool) judge.Policy {
+	p := judge.Policy{
+		Candidate: d.Release.String(), Baseline: d.Previous.String(),
+		FalseRollbackRate: float64(s.Watch.FalseRollback),
+		MinTime:           s.Watch.MinTime.Seconds(),
+		MinHealthTime:     s.Watch.MinTime.Seconds(),
+		Deadline:          (s.Watch.Deadline + s.Watch.Bake).Seconds(),
+	}
+	if d.Previous.IsZero() {
+		p.Baseline = "before"
+	}
+	stops := map[string]config.HardStop{}
+	for _, h := range s.HardStops {
+		stops[h.Signal] = h
+	}
+	for _, sig := range s.Signals {
+		p.Signals = append(p.Signals, signalPolicy(sig, stops[sig.Name], needTraffic))
+	}
+	return p
+}
+
+// weights are the shares of the false-rollback rate, by how much a signal says about users.
+func weight(name string) float64 {
+	switch name {
+	case config.ErrorRate:
+		return 0.6
+	case config.ResponseTime:
+		return 0.4
+	}
+	return 0.1
+}
+
+func signalPolicy(sig config.Signal, stop config.HardStop, needTraffic bool) judge.SignalPolicy {
+	p := judge.SignalPolicy{
+		Name: sig.Name, Unit: sig.Unit, Kind: SampleKind(sig.Name), Direction: direction(sig.Direction),
+		For: sig.For.Seconds(), Quantile: float64(sig.Quantile), SmallestChange: float64(sig.SmallestChange),
+		Weight: weight(sig.Name), HardStopMin: stop.MinRequests,
+	}
+	// Instances differ in their gauges by more than any release does; these have limits only.
+	p.Compare = sig.Compare && p.Kind != belay.KindGauge
+	p.Required = needTraffic && sig.Name == config.ErrorRate
+	if sig.Threshold != nil {
+		v := sig.Threshold.Value
+		p.Threshold = &v
+	}
+	switch {
+	case stop.Above != nil:
+		v := stop.Above.Value
+		p.HardStop = &v
+	case stop.Below != nil:
+		v := stop.Below.Value
+		p.HardStop = &v
+	}
+	return p
+}
+
+func direction(d config.Direction) judge.Direction {
+	switch d {
+	case config.LowerIsWorse:
+		return judge.LowerIsWorse
+	case config.EitherIsWorse:
+		return judge.Either
+	case config.HigherIsWorse:
+		return judge.HigherIsWorse
+	}
+	return judge.HigherIsWorse
+}
+
+// SampleKind is the kind of samples that a signal of that name has.
+func SampleKind(name string) belay.SampleKind {
+	switch name {
+	case config.ErrorRate:
+		return belay.KindEvents
+	case config.ResponseTime:
+		return belay.KindHistogram
+	}
+	return belay.KindGauge
+}

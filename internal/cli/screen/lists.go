@@ -1,0 +1,113 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/belaydev/belay"
+)
+
+// Head draws the first lines about a deployment.
+func (s Style) Head(d belay.Deployment) string {
+	var b strings.Builder
+	from := d.Previous.String()
+	if d.Previous.IsZero() {
+		from = "first deployment"
+	}
+	fmt.Fprintf(&b, "%s  %s → %s  %s\n", s.paint(strong, d.Ref.String()), from, s.paint(strong, d.Release.String()), s.paint(dim, d.ID))
+	fmt.Fprintf(&b, "%s  %s", s.paint(stateHue(d.State), "● "+strings.ReplaceAll(string(d.State), "_", " ")),
+		s.paint(dim, "begun "+d.CreatedAt.Local().Format("2006-01-02 15:04:05")+" by "+d.Actor))
+	if !d.EndedAt.IsZero() {
+		b.WriteString(s.paint(dim, ", took "+Since(d.EndedAt.Sub(d.CreatedAt))))
+	}
+	b.WriteByte('\n')
+	if d.Reason != "" {
+		for _, l := range wrap(d.Reason, s.width()-2) {
+			b.WriteString("  " + l + "\n")
+		}
+	}
+	return s.cutAll(b.String())
+}
+
+// History draws a table of deployments.
+func (s Style) History(list []belay.Deployment, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(s.paint(dim, pad("id", 22)+pad("service", 22)+pad("release", 14)+pad("state", 17)+pad("when", 12)+"why") + "\n")
+	for _, d := range list {
+		b.WriteString(pad(d.ID, 22) + pad(d.Ref.String(), 22) + pad(short(d.Release), 14) +
+			pad(s.paint(stateHue(d.State), strings.ReplaceAll(string(d.State), "_", " ")), 17) +
+			pad(ago(now.Sub(d.CreatedAt)), 12) + s.paint(dim, d.Reason) + "\n")
+	}
+	return s.cutAll(b.String())
+}
+
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "just now"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds ago", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
+}
+
+// Services draws the state of services.
+func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
+	var b strings.Builder
+	for _, v := range list {
+		line := s.paint(strong, pad(v.Ref.String(), 24))
+		switch {
+		case v.Stable != nil && v.Stable.Verified:
+			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
+		case v.Stable != nil:
+			line += "runs " + v.Stable.Release.String() + s.paint(dim, ", not verified")
+		default:
+			line += s.paint(dim, "no release known yet")
+		}
+		b.WriteString(line + "\n")
+		if d := v.Deployment; d != nil {
+			line := "  " + s.paint(stateHue(d.State), "● "+strings.ReplaceAll(string(d.State), "_", " ")) + " " + d.Release.String()
+			if d.Slot != "" && !d.State.Final() {
+				line += fmt.Sprintf(" at %d %%", d.Weight)
+			}
+			b.WriteString(line + s.paint(dim, "  "+d.ID+"  "+d.Reason) + "\n")
+		}
+		b.WriteString(s.health(v.Health))
+		for _, src := range v.Sources {
+			if !src.OK {
+				b.WriteString("  " + s.paint(warn, "cannot see "+src.Source+": ") + src.Detail + "\n")
+			}
+		}
+		for _, q := range v.Quarantine {
+			b.WriteString("  " + s.paint(warn, "quarantined: ") + q.Release.String() + s.paint(dim, "  "+q.Reason) + "\n")
+		}
+		for _, w := range v.Warnings {
+			b.WriteString("  " + s.paint(warn, "warning: ") + w + "\n")
+		}
+	}
+	return s.cutAll(b.String())
+}
+
+// Looks draws what a dry run read at each step's target.
+func (s Style) Looks(looks []belay.StepLook) string {
+	var b strings.Builder
+	for _, l := range looks {
+		name := l.Key[strings.LastIndexByte(l.Key, '/')+1:]
+		switch {
+		case l.Error != "":
+			b.WriteString("  " + s.paint(bad, "✗ ") + pad(name, 18) + " " + l.Error + "\n")
+		case l.Look.Progress == belay.ProgressDone:
+			b.WriteString("  " + s.paint(good, "✓ ") + pad(name, 18) + " nothing to do: " + l.Look.Detail + "\n")
+		case l.Look.Progress == belay.ProgressUnknown:
+			b.WriteString("  " + s.paint(warn, "? ") + pad(name, 18) + " cannot look (no inspect): the act would run\n")
+		default:
+			b.WriteString("  " + s.paint(accent, "▸ ") + pad(name, 18) + " " + string(l.Look.Progress) + ": " + l.Look.Detail + "\n")
+		}
+	}
+	return s.cutAll(b.String())
+}

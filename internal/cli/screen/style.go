@@ -1,0 +1,203 @@
+// Package screen draws belay's things for a terminal: decision cards, certificates, the live view of a
+// deployment. It turns values into text and reads nothing but what it is given.
+package screen
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/belaydev/belay"
+)
+
+// Style says how to draw.
+type Style struct {
+	Color bool // ANSI colours and attributes
+	Width int  // columns; 0 means 80
+}
+
+func (s Style) width() int {
+	if s.Width <= 0 {
+		return 80
+	}
+	return s.Width
+}
+
+// hue is what a colour means.
+type hue int
+
+const (
+	plain hue = iota
+	good
+	bad
+	warn
+	dim
+	strong
+	accent
+)
+
+func (s Style) paint(h hue, text string) string {
+	if !s.Color || text == "" {
+		return text
+	}
+	st := lipgloss.NewStyle()
+	switch h {
+	case good:
+		st = st.Foreground(lipgloss.Color("2")).Bold(true)
+	case bad:
+		st = st.Foreground(lipgloss.Color("1")).Bold(true)
+	case warn:
+		st = st.Foreground(lipgloss.Color("3")).Bold(true)
+	case dim:
+		st = st.Faint(true)
+	case strong:
+		st = st.Bold(true)
+	case accent:
+		st = st.Foreground(lipgloss.Color("6"))
+	case plain:
+		return text
+	}
+	return st.Render(text)
+}
+
+// cut shortens a line to the width, keeping its colours closed.
+func (s Style) cut(line string) string { return ansi.Truncate(line, s.width(), "…") }
+
+// pad fills text with spaces to n columns, whatever colours it holds.
+func pad(text string, n int) string {
+	if w := ansi.StringWidth(text); w < n {
+		return text + strings.Repeat(" ", n-w)
+	}
+	return text
+}
+
+func left(text string, n int) string {
+	if w := ansi.StringWidth(text); w < n {
+		return strings.Repeat(" ", n-w) + text
+	}
+	return text
+}
+
+// wrap breaks text into lines of at most n columns.
+func wrap(text string, n int) []string {
+	return strings.Split(ansi.Wordwrap(text, max(n, 20), ""), "\n")
+}
+
+// bar draws a share from 0 to 1 over n columns.
+func bar(share float64, n int) string {
+	const eighths = " ▏▎▍▌▋▊▉"
+	if math.IsNaN(share) {
+		share = 0
+	}
+	units := int(math.Round(min(max(share, 0), 1) * float64(n) * 8))
+	full, rest := units/8, units%8
+	out := strings.Repeat("█", full)
+	if rest > 0 {
+		out += string([]rune(eighths)[rest])
+	}
+	return out + strings.Repeat("·", max(0, n-ansi.StringWidth(out)))
+}
+
+func verdictHue(v belay.Verdict) hue {
+	switch v {
+	case belay.VerdictHealthy:
+		return good
+	case belay.VerdictRegressed:
+		return bad
+	case belay.VerdictBlind:
+		return warn
+	case belay.VerdictInsufficient, belay.VerdictNone:
+		return dim
+	}
+	return plain
+}
+
+func stateHue(s belay.State) hue {
+	switch s {
+	case belay.StateSucceeded, belay.StateBaking, belay.StateRolledBack:
+		return good
+	case belay.StateRollingBack, belay.StateRollbackFailed, belay.StateDeployFailed, belay.StateRefused:
+		return bad
+	case belay.StatePaused, belay.StateHeld, belay.StateUnverified, belay.StateSuperseded:
+		return warn
+	case belay.StatePending, belay.StateDeploying, belay.StateWatching:
+		return accent
+	}
+	return plain
+}
+
+// value writes a signal's value with its unit.
+func value(v *float64, unit string) string {
+	if v == nil {
+		return "–"
+	}
+	return number(*v, unit)
+}
+
+func number(v float64, unit string) string {
+	switch unit {
+	case "%":
+		return trim(v*100) + " %"
+	case "s":
+		if math.Abs(v) < 1 {
+			return trim(v*1000) + " ms"
+		}
+		return trim(v) + " s"
+	case "B":
+		const names = "KMGT"
+		if math.Abs(v) < 1024 {
+			return trim(v) + " B"
+		}
+		i := -1
+		for math.Abs(v) >= 1024 && i < len(names)-1 {
+			v, i = v/1024, i+1
+		}
+		return trim(v) + " " + names[i:i+1] + "iB"
+	case "":
+		return trim(v)
+	}
+	return trim(v) + " " + unit
+}
+
+// trim writes three significant digits, never an exponent for usual sizes.
+func trim(v float64) string {
+	switch a := math.Abs(v); {
+	case a == 0:
+		return "0"
+	case a >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 10:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
+	case a >= 0.01:
+		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
+	}
+	return fmt.Sprintf("%.2g", v)
+}
+
+// count writes a whole number with thousands set apart.
+func count(n float64) string {
+	s := fmt.Sprintf("%.0f", n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Since writes a duration for people: "340 ms", "4.2 s", "3m20s", "2h5m".
+func Since(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + Since(-d)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return belay.Duration(d.Round(time.Second)).String()
+	}
+	return belay.Duration(d.Round(time.Minute)).String()
+}
