@@ -96,9 +96,11 @@ func (w *watcher) setWeight(ctx context.Context, d belay.Deployment, pct int) er
 	return w.c.o.Traffic.SetWeight(ctx, d, pct)
 }
 
-// revert begins the rollback and waits for its end, however often the rollback engine is out of reach.
+// revert begins the rollback and waits for its end, however often the rollback engine is out of reach. A defect,
+// such as a store that does not answer, is given a while: a rollback must not be given up for a busy disk.
 func (w *watcher) revert(ctx context.Context, d belay.Deployment, r state.Revert) state.Input {
 	refused := func(err error) state.Input { return state.RollbackRefused{Err: err, Now: w.c.o.Now()} }
+	began := w.c.o.Now()
 	for wait := time.Duration(0); ; {
 		rb, err := w.revertOnce(ctx, d, r)
 		switch code := belay.CodeOf(err); {
@@ -106,6 +108,7 @@ func (w *watcher) revert(ctx context.Context, d belay.Deployment, r state.Revert
 			return state.RollbackEnded{Rollback: rb, Now: w.c.o.Now()}
 		case ctx.Err() != nil:
 			return nil
+		case code == belay.CodeInternal && w.c.o.Now().Sub(began) < revertPatience:
 		case code != belay.CodeUnavailable:
 			return refused(err)
 		}

@@ -280,18 +280,28 @@ func TestRefusedRollbackNeedsAPerson(t *testing.T) {
 			t.Errorf("%s: %s", d.State, d.Reason)
 		}
 	})
-	in(t, func(t *testing.T, b *bench) { // out of reach is not refused
-		b.w.refuse = belay.Errorf(belay.CodeUnavailable, "engine is starting")
-		b.start()
-		b.w.shows["2"] = goodUntil(0)
-		id := b.deploy("2")
-		b.is(id, belay.StateRollingBack)
-		time.Sleep(time.Minute)
-		b.w.set(func(w *world) { w.refuse = nil })
-		if d := b.end(id); d.State != belay.StateRolledBack {
-			t.Errorf("%s: %s", d.State, d.Reason)
-		}
-	})
+	for _, c := range []struct {
+		err   error
+		after time.Duration
+		want  belay.State
+	}{
+		{belay.Errorf(belay.CodeUnavailable, "engine is starting"), time.Hour, belay.StateRolledBack}, // out of reach is not refused
+		{errors.New("database is locked"), 30 * time.Second, belay.StateRolledBack},
+		{errors.New("database is locked"), time.Hour, belay.StateRollbackFailed},
+	} {
+		in(t, func(t *testing.T, b *bench) {
+			b.w.refuse = c.err
+			b.start()
+			b.w.shows["2"] = goodUntil(0)
+			id := b.deploy("2")
+			b.is(id, belay.StateRollingBack)
+			time.Sleep(c.after)
+			b.w.set(func(w *world) { w.refuse = nil })
+			if d := b.end(id); d.State != c.want {
+				t.Errorf("%v for %s: %s (%s)", c.err, c.after, d.State, d.Reason)
+			}
+		})
+	}
 }
 
 func TestRollbackOfAService(t *testing.T) {
@@ -303,8 +313,12 @@ func TestRollbackOfAService(t *testing.T) {
 		b.w.shows["2"], b.w.shows["3"] = always(belay.VerdictHealthy), always(belay.VerdictHealthy)
 		first := b.deploy("2")
 		b.end(first)
+		would, err := b.c.Preview(t.Context(), shop, belay.Release{})
+		if err != nil || would.Reverts != first || would.Previous != v("1") || would.Rollback == "" {
+			t.Fatalf("%+v, %v", would, err)
+		}
 		d, err := b.c.Rollback(t.Context(), shop, belay.Release{}, "user:ann", "invoices are wrong")
-		if err != nil || d.Reverts != first || d.Release != v("2") || d.Previous != v("1") || d.PreviousSlot != "blue" {
+		if err != nil || d.Reverts != first || d.Rollback == "" || d.Release != v("2") || d.Previous != v("1") || d.PreviousSlot != "blue" {
 			t.Fatalf("%+v, %v", d, err)
 		}
 		if d := b.end(d.ID); d.State != belay.StateRolledBack || d.Trigger != "user:ann" {

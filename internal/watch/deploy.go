@@ -17,7 +17,7 @@ func (c *Conductor) Deploy(ctx context.Context, req belay.DeployRequest) (belay.
 	if err := c.ready(); err != nil {
 		return belay.Deployment{}, err
 	}
-	if req.Service == "" || req.Release.IsZero() {
+	if req.Service == "" || req.IsZero() {
 		return belay.Deployment{}, belay.Errorf(belay.CodeInvalid, "a deployment needs a service and a version or a digest")
 	}
 	settings, err := c.o.Policies(req.Ref)
@@ -79,7 +79,7 @@ func event(d belay.Deployment, kind belay.EventKind, message string) belay.Event
 func (c *Conductor) clash(ctx context.Context, req belay.DeployRequest) error {
 	older := c.of(req.Ref)
 	for _, w := range slices.Backward(older) {
-		if w.release.Key() == req.Release.Key() {
+		if w.release.Key() == req.Key() {
 			return belay.Errorf(belay.CodeConflict, "%s of %s is being deployed already, by %s", req.Release, req.Ref, w.id).
 				WithNext("follow it with \"belay verify %s\", or force a new deployment with a reason", w.id)
 		}
@@ -88,7 +88,7 @@ func (c *Conductor) clash(ctx context.Context, req belay.DeployRequest) error {
 	if err != nil {
 		return fmt.Errorf("read stable release of %s: %w", req.Ref, err)
 	}
-	if !has || stable.Release.Key() != req.Release.Key() {
+	if !has || stable.Release.Key() != req.Key() {
 		return nil
 	}
 	err = belay.Errorf(belay.CodeConflict, "%s is the stable release of %s already", req.Release, req.Ref).
@@ -232,6 +232,20 @@ func (c *Conductor) Rollback(ctx context.Context, ref belay.Ref, to belay.Releas
 	return d, nil
 }
 
+// Preview is the deployment that Rollback would take back now. Nothing is changed.
+func (c *Conductor) Preview(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
+	active := c.of(ref)
+	if len(active) == 0 {
+		return c.takeBackStable(ctx, ref, to)
+	}
+	d, err := c.o.Store.Deployment(ctx, active[len(active)-1].id)
+	if err != nil {
+		return d, fmt.Errorf("read the active deployment of %s: %w", ref, err)
+	}
+	d.Rollback = state.RollbackID(d.ID)
+	return state.Redirect(d, to), nil
+}
+
 // takeBackStable makes the record of taking back the stable release of a service.
 func (c *Conductor) takeBackStable(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
 	stable, has, err := c.o.Store.Stable(ctx, ref)
@@ -251,6 +265,7 @@ func (c *Conductor) takeBackStable(ctx context.Context, ref belay.Ref, to belay.
 		ID: id.New("d", now), Ref: ref, State: belay.StatePending, CreatedAt: now, Reverts: stable.Deployment,
 		Release: stable.Release, Slot: stable.Slot, Previous: to, Weight: 100, Serving: 100,
 	}
+	d.Rollback = state.RollbackID(d.ID)
 	// The deployment that brought the stable release knows what was there before.
 	came := slices.IndexFunc(past, func(p belay.Deployment) bool {
 		return p.State == belay.StateSucceeded && p.Release.Key() == stable.Release.Key()

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -21,6 +22,7 @@ type eye struct {
 	replay  bool // the judge must first see what was stored before the restart
 	last    time.Time
 	hurried bool // news came while looking
+	stale   bool // the session is to be opened anew after the look under way
 
 	session Session
 	judge   Judge
@@ -66,6 +68,28 @@ func (e *eye) close() {
 	}
 }
 
+// renew opens the observation anew, now that the deploy has ended: what health checks said up to now may be of
+// the old release, which was replaced in place.
+func (e *eye) renew() {
+	switch {
+	case e.cancel != nil:
+		e.stale = true
+	case e.session != nil:
+		e.session.Close()
+		e.session = nil
+		e.timer.Reset(max(0, hurryEvery-e.w.c.o.Now().Sub(e.last)))
+	}
+}
+
+// counted is what the judge sees of a tick: health counts from the end of the deploy on. It is so for the ticks
+// that are replayed too.
+func counted(d belay.Deployment, t belay.Tick) belay.Tick {
+	if d.DeployedAt.IsZero() || t.T < d.DeployedAt.Sub(d.CreatedAt).Seconds() {
+		t.Health = nil
+	}
+	return t
+}
+
 func (e *eye) updated() <-chan struct{} {
 	if e.session == nil || e.cancel != nil || e.hurried {
 		return nil // asked again after the look
@@ -104,7 +128,7 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 				return l
 			}
 			for _, t := range ticks {
-				card := l.judge.Observe(t)
+				card := l.judge.Observe(counted(d, t))
 				l.before = &card
 			}
 		}
@@ -125,6 +149,9 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 		if l.tick, err = l.session.Collect(ctx, now); err != nil {
 			blind(err)
 		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return l // nobody waits for this look: it is neither judged nor stored
 	}
 	l.backlog = append(l.backlog, l.tick)
 	for len(l.backlog) > 0 && l.storeErr == nil {
@@ -156,6 +183,10 @@ func (w *watcher) looked(ctx context.Context, l look) {
 		interval = time.Second
 	}
 	e.timer.Reset(max(hurryEvery, interval-w.c.o.Now().Sub(e.last)))
+	if e.stale {
+		e.stale = false
+		e.renew()
+	}
 	if l.err != nil {
 		if !e.blamed {
 			w.log.Error("deployment is not judged, trying again", "error", l.err)
@@ -174,5 +205,9 @@ func (w *watcher) looked(ctx context.Context, l look) {
 		// The crash may have come between the evidence and the decision.
 		w.apply(ctx, state.Looked{Card: *l.before, Now: w.c.o.Now()})
 	}
-	w.apply(ctx, state.Looked{Card: e.judge.Observe(l.tick), Now: w.c.o.Now()})
+	card := e.judge.Observe(counted(w.d, l.tick))
+	if len(card.Health) == 0 {
+		card.Health = l.tick.Health // to be shown, if not to be judged by
+	}
+	w.apply(ctx, state.Looked{Card: card, Now: w.c.o.Now()})
 }

@@ -99,7 +99,7 @@ func (m *memory) Quarantined(_ context.Context, ref belay.Ref, key string) (q be
 }
 
 func (m *memory) Quarantine(_ context.Context, q belay.Quarantine) error {
-	return m.locked(func() { m.quarantine[q.Ref.String()+q.Key] = q })
+	return m.locked(func() { m.quarantine[q.String()+q.Key] = q })
 }
 
 func (m *memory) AppendTick(_ context.Context, id string, t belay.Tick) error {
@@ -156,6 +156,8 @@ type world struct {
 	refuse    error
 	news      chan struct{}
 	looks     int
+	opened    int           // observations
+	downUntil time.Duration // health checks fail until this age of a deployment
 }
 
 func newWorld() *world {
@@ -235,6 +237,7 @@ func (w *world) Wait(ctx context.Context, id string) (belay.Rollback, error) {
 }
 
 func (w *world) Observe(_ context.Context, d belay.Deployment) (watch.Session, error) {
+	w.set(func(w *world) { w.opened++ })
 	return &session{w, d}, nil
 }
 
@@ -252,14 +255,22 @@ func (s *session) Collect(_ context.Context, now time.Time) (belay.Tick, error) 
 	if f := s.w.shows[s.d.Release.Version]; f != nil {
 		v = f(age)
 	}
-	return belay.Tick{T: age.Seconds(), Samples: []belay.Sample{{Signal: string(v)}}}, nil
+	h := belay.HealthStatus{Arm: belay.ArmCandidate, State: belay.HealthHealthy}
+	if age < s.w.downUntil {
+		h.State = belay.HealthUnhealthy
+	}
+	return belay.Tick{T: age.Seconds(), Samples: []belay.Sample{{Signal: string(v)}}, Health: []belay.HealthStatus{h}}, nil
 }
 
 func (s *session) Updated() <-chan struct{} { return s.w.news }
 func (s *session) Close()                   {}
 
-// judge calls a release regressed after the third bad tick: it has a memory that a restart must not lose.
-type judge struct{ bad, all int }
+// judge calls a release regressed after the third bad tick, or the first with failing health, and stays with it:
+// it has a memory that a restart must not lose.
+type judge struct {
+	bad, all int
+	sick     bool
+}
 
 func (j *judge) Observe(t belay.Tick) belay.Card {
 	j.all++
@@ -268,7 +279,14 @@ func (j *judge) Observe(t belay.Tick) belay.Card {
 		c.Verdict, c.Reason = belay.VerdictBlind, "nothing was read"
 		return c
 	}
-	c.Verdict = belay.Verdict(t.Samples[0].Signal)
+	c.Verdict, c.Health = belay.Verdict(t.Samples[0].Signal), t.Health
+	for _, h := range t.Health {
+		j.sick = j.sick || h.State == belay.HealthUnhealthy
+	}
+	if j.sick {
+		c.Verdict, c.DecidedBy, c.Reason = belay.VerdictRegressed, "health", "it is down"
+		return c
+	}
 	if c.Verdict == belay.VerdictRegressed {
 		if j.bad++; j.bad < 3 {
 			c.Verdict = belay.VerdictNone

@@ -44,6 +44,37 @@ func TestRestartAnywhere(t *testing.T) {
 	}
 }
 
+// TestDownWhileReplaced: a service replaced in place is down while its deploy command runs. Neither then nor after
+// a restart, when the judge sees it all again, is that held against the release; being down afterwards is.
+func TestDownWhileReplaced(t *testing.T) {
+	for at := range 12 {
+		in(t, func(t *testing.T, b *bench) {
+			b.w.downUntil = 4 * time.Second
+			b.start()
+			b.w.shows["2"] = always(belay.VerdictHealthy)
+			id := b.deploy("2")
+			if at >= 4 {
+				time.Sleep(time.Duration(at)*time.Second + 500*time.Millisecond)
+				b.restart()
+			}
+			if d := b.end(id); d.State != belay.StateSucceeded {
+				t.Errorf("restart after %d s: %s (%s)", at, d.State, d.Reason)
+			}
+			if at < 4 && b.w.opened != 2 {
+				t.Errorf("the observation was opened %d times, want once before and once after the end of the deploy", b.w.opened)
+			}
+		})
+	}
+	in(t, func(t *testing.T, b *bench) {
+		b.w.downUntil = time.Hour
+		b.start()
+		b.w.shows["2"] = always(belay.VerdictHealthy)
+		if d := b.end(b.deploy("2")); d.State != belay.StateRolledBack || d.DeployedAt.IsZero() {
+			t.Errorf("%s (%s), deployed at %s", d.State, d.Reason, d.DeployedAt)
+		}
+	})
+}
+
 // TestReplay holds the verdict after a restart, two bad ticks into three, against the uninterrupted one.
 func TestReplay(t *testing.T) {
 	run := func(t *testing.T, restart bool) (card belay.Card) {

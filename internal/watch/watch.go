@@ -33,7 +33,7 @@ type Store interface {
 	Ticks(ctx context.Context, deployment string, fromT float64) ([]belay.Tick, error)
 }
 
-// Observer opens the observation of a deployment.
+// Observer opens the observation of a deployment; once more when its deploy has ended, after the first was closed.
 type Observer interface {
 	Observe(ctx context.Context, d belay.Deployment) (Session, error)
 }
@@ -65,7 +65,8 @@ type Traffic interface {
 // Reverter runs rollbacks.
 type Reverter interface {
 	// Revert begins the rollback d.Rollback, or finds it begun, and returns its id, which is d.Rollback. An
-	// error of belay.CodeUnavailable is tried again; any other means that no rollback can begin.
+	// error of belay.CodeUnavailable is tried again, and an internal one for a while; any other means that no
+	// rollback can begin.
 	Revert(ctx context.Context, d belay.Deployment, trigger, reason, actor string) (rollbackID string, err error)
 	// Wait returns the rollback when it has ended.
 	Wait(ctx context.Context, id string) (belay.Rollback, error)
@@ -109,6 +110,7 @@ const (
 	storeTimeout   = 5 * time.Second
 	trafficTimeout = 10 * time.Second
 	lookTimeout    = 10 * time.Second
+	revertPatience = time.Minute            // how long a rollback that cannot begin for an internal error is tried
 	hurryEvery     = 100 * time.Millisecond // looks asked for by Session.Updated are at least so far apart
 	saveEvery      = 5 * time.Second        // a look that changed nothing but numbers is saved at most so often
 	backlogLimit   = 3600                   // ticks kept in memory while the store refuses them

@@ -185,6 +185,9 @@ func (w *watcher) apply(ctx context.Context, in state.Input) {
 		w.flush(ctx)
 	}
 	w.eye.set(observed(w.d.State))
+	if before.DeployedAt.IsZero() && !next.DeployedAt.IsZero() {
+		w.eye.renew()
+	}
 	if !w.eye.on && len(w.eye.backlog) > 0 && w.retryFor == 0 {
 		w.dirty = true
 		w.flush(ctx)

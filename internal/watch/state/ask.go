@@ -95,9 +95,16 @@ func (m *machine) promote(in Asked) {
 	}
 }
 
-func (m *machine) abort(in Asked) {
-	if !in.To.IsZero() && in.To.Key() != m.d.Previous.Key() {
-		m.d.Previous, m.d.PreviousSlot, m.d.PreviousTargets = in.To, "", nil
+// Redirect makes to the release that d goes back to, unless it is zero. No slot is known to hold another release
+// than the previous one.
+func Redirect(d belay.Deployment, to belay.Release) belay.Deployment {
+	if !to.IsZero() && to.Key() != d.Previous.Key() {
+		d.Previous, d.PreviousSlot, d.PreviousTargets = to, "", nil
 	}
+	return d
+}
+
+func (m *machine) abort(in Asked) {
+	m.d = Redirect(m.d, in.To)
 	m.takeBack(in.Actor, fmt.Sprintf("aborted by %s%s", in.Actor, because(in.Reason)))
 }

@@ -71,7 +71,7 @@ type (
 func (Accepted) kind() string        { return "accepted" }
 func (DeployEnded) kind() string     { return "deploy ended" }
 func (Looked) kind() string          { return "looked" }
-func (a Asked) kind() string         { return "asked: " + string(a.Act) }
+func (i Asked) kind() string         { return "asked: " + string(i.Act) }
 func (Superseded) kind() string      { return "superseded" }
 func (TrafficSet) kind() string      { return "traffic set" }
 func (RollbackEnded) kind() string   { return "rollback ended" }
