@@ -113,7 +113,7 @@ func TestFailedSaveIsToldAndTriedAgain(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if resp, err := http.Get("http://" + r.AdminAddr() + "/health"); err != nil || resp.StatusCode != 503 {
+	if resp, err := http.Get("http://" + r.AdminAddr() + "/health"); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("health: %v %v", resp, err)
 	} else {
 		_ = resp.Body.Close()
@@ -223,7 +223,7 @@ func TestBadChangesAreRefusedAndChangeNothing(t *testing.T) {
 		{"PUT", "/v1/slots/red", `{"address":"nowhere"}`, "invalid", "host:port"},
 		{"PUT", "/v1/slots/red", `{"address":"ftp://a:1"}`, "invalid", "host:port"},
 		{"PUT", "/v1/slots/re%20d", `{"address":"a:1"}`, "invalid", "slot name"},
-		{"PUT", "/v1/slots/blue", `{"adress":"a:1"}`, "invalid", "unknown field"},
+		{"PUT", "/v1/slots/blue", `{"host":"a:1"}`, "invalid", "unknown field"},
 		{"PUT", "/v1/slots/blue", `{"drain":"soon"}`, "invalid", "not a duration"},
 		{"DELETE", "/v1/slots/blue", ``, "conflict", "100 %"},
 		{"POST", "/v1/slots/blue/drain", ``, "conflict", "100 %"},
@@ -338,7 +338,7 @@ func TestAdminIsForThisMachineOrTheToken(t *testing.T) {
 func TestPagesInABrowserCannotMoveTraffic(t *testing.T) {
 	r := start(t, Options{}, release(t, "old", nil), release(t, "new", nil))
 	for _, header := range []http.Header{{"Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"https://evil.example"}}, {"Host": {"evil.example"}}} {
-		req, err := http.NewRequestWithContext(t.Context(), "PUT", "http://"+r.AdminAddr()+"/v1/weights", strings.NewReader(`{"green":100}`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+r.AdminAddr()+"/v1/weights", strings.NewReader(`{"green":100}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +385,8 @@ func TestStreamTellsOfCountsAndChanges(t *testing.T) {
 		}
 	}
 	cancel()
-	for range lines { //nolint:revive // until the stream has ended
+	for open := true; open; { // until the stream has ended
+		_, open = <-lines
 	}
 }
 

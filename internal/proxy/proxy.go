@@ -189,8 +189,9 @@ func (p *Proxy) serve(what string, s *http.Server, l net.Listener) {
 	})
 }
 
-// Stop takes no more requests, waits for those in flight until the context ends, cuts off the rest and returns
-// when nothing of the proxy runs any more. Stopping twice, or without a start, does nothing.
+// Stop takes no more requests, waits for those in flight until the context ends but no longer than DefaultDrain,
+// cuts off the rest and returns when nothing of the proxy runs any more. Stopping twice, or without a start, does
+// nothing.
 func (p *Proxy) Stop(ctx context.Context) error {
 	p.life.Lock()
 	defer p.life.Unlock()
@@ -201,14 +202,16 @@ func (p *Proxy) Stop(ctx context.Context) error {
 		p.cancel()
 		return nil
 	}
+	ctx, done := context.WithTimeout(ctx, DefaultDrain)
+	defer done()
 	// Shutdown waits for plain requests, waitIdle for upgraded connections too, which it does not know.
 	err := p.data.Shutdown(ctx)
 	left := p.waitIdle(ctx)
 	p.cancel()
 	close(p.stopStream)
 	err = errors.Join(ignoreDeadline(err), ignoreClosed(p.data.Close()))
-	short, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer done()
+	short, over := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer over()
 	if p.admin.Shutdown(short) != nil {
 		err = errors.Join(err, ignoreClosed(p.admin.Close()))
 	}

@@ -173,7 +173,7 @@ func TestSwitchesUnderLoadDropNothing(t *testing.T) {
 					return
 				}
 				b, err := io.ReadAll(resp.Body)
-				if err != nil || resp.StatusCode != 200 {
+				if err != nil || resp.StatusCode != http.StatusOK {
 					t.Errorf("dropped: %d %v", resp.StatusCode, err)
 				}
 				_ = resp.Body.Close()
@@ -209,7 +209,7 @@ func TestForwardingHeadersOfClientsAreNotBelieved(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "%s|%s|%s|%s|%s|%s", r.Host, r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"),
 			r.Header.Get("X-Real-Ip"), r.Header.Get("Forwarded"), r.URL.RequestURI())
 	}))
-	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/a%2Fb//c?x=1;y=%zz", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/a%2Fb//c?x=1;y=%zz", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestBrokenSlowAndCancelledAreToldApart(t *testing.T) {
 		case "/slow":
 			<-r.Context().Done() // until the proxy gives up
 		case "/gone":
-			w.WriteHeader(200)
+			w.WriteHeader(http.StatusOK)
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}

@@ -3,18 +3,23 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/belaydev/belay/internal/proxy/proxyclient"
 )
 
-func TestUpgradePasses(t *testing.T) {
-	r := start(t, Options{}, release(t, "old", func(w http.ResponseWriter, r *http.Request) {
+// echo is a release that answers each line of an upgraded connection.
+func echo(t *testing.T) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "websocket" {
-			http.Error(w, "no upgrade", 400)
+			http.Error(w, "no upgrade", http.StatusBadRequest)
 			return
 		}
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -33,26 +38,41 @@ func TestUpgradePasses(t *testing.T) {
 			_, _ = rw.WriteString("echo " + line)
 			_ = rw.Flush()
 		}
-	}), release(t, "new", nil))
+	}
+}
+
+// upgrade opens an upgraded connection and checks that it answers.
+func upgrade(t *testing.T, r rig) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	conn, err := net.Dial("tcp", r.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	_, _ = io.WriteString(conn, "GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	br := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(br, nil)
-	if err != nil || resp.StatusCode != 101 {
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("%v %v", resp, err)
 	}
-	// It goes on over a switch.
-	r.weights(t, 0, 100)
-	for _, word := range []string{"one\n", "two\n"} {
-		_, _ = io.WriteString(conn, word)
-		if got, err := br.ReadString('\n'); got != "echo "+word {
-			t.Fatalf("%q %v", got, err)
-		}
+	_ = resp.Body.Close()
+	say(t, conn, br, "one\n")
+	return conn, br
+}
+
+func say(t *testing.T, conn io.Writer, br *bufio.Reader, word string) {
+	t.Helper()
+	_, _ = io.WriteString(conn, word)
+	if got, err := br.ReadString('\n'); got != "echo "+word {
+		t.Fatalf("%q %v", got, err)
 	}
+}
+
+func TestUpgradePassesAndGoesOnOverASwitch(t *testing.T) {
+	r := start(t, Options{}, release(t, "old", echo(t)), release(t, "new", nil))
+	conn, br := upgrade(t, r)
+	r.weights(t, 0, 100)
+	say(t, conn, br, "two\n")
 	s, err := r.client.Slots(t.Context())
 	if blue, _ := s.Slot("blue"); err != nil || blue.InFlight != 1 {
 		t.Errorf("in flight: %+v %v", s, err)
@@ -60,6 +80,29 @@ func TestUpgradePasses(t *testing.T) {
 	_ = conn.Close()
 	if c := counter(t, r, "GET /chat"); c.Classes[0] != 1 || sum(c.Full.Counts) != 0 || sum(c.First.Counts) != 1 {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestUpgradesEndWithTheTimeOfAStopOrADrain(t *testing.T) {
+	r := start(t, Options{}, release(t, "old", echo(t)), release(t, "new", nil))
+	short := "20ms"
+	if _, err := r.client.ConfigureSlot(t.Context(), "blue", proxyclient.SlotChange{Drain: &short}); err != nil {
+		t.Fatal(err)
+	}
+	_, br := upgrade(t, r)
+	r.weights(t, 0, 100)
+	if line, err := br.ReadString('\n'); err == nil {
+		t.Errorf("after the drain time: %q", line)
+	}
+	r = start(t, Options{}, release(t, "old", echo(t)))
+	_, br = upgrade(t, r)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := r.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if line, err := br.ReadString('\n'); err == nil {
+		t.Errorf("after the stop: %q", line)
 	}
 }
 
@@ -115,7 +158,7 @@ func TestHTTP2AndGRPCPass(t *testing.T) {
 	tr := &http.Transport{Protocols: &h2c}
 	defer tr.CloseIdleConnections()
 	do := func(contentType string) (*http.Response, string) {
-		req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+"/shop.Orders/Get", strings.NewReader("hello"))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+"/shop.Orders/Get", strings.NewReader("hello"))
 		if err != nil {
 			t.Fatal(err)
 		}

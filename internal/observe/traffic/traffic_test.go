@@ -14,6 +14,8 @@ import (
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 )
 
+var _ Client = (*proxyclient.Client)(nil)
+
 // script is a proxy whose stream is fed by the test.
 type script struct{ feed chan any } // proxyclient.Snapshot or error
 
