@@ -100,15 +100,19 @@ func (e *Engine) untilStop(ctx context.Context, cancel context.CancelFunc) (end 
 	return func() { close(over); <-gone }
 }
 
-// glance looks once at a step's target.
+// glance looks once at a step's target; a stop interrupts it.
 func (r *run) glance(ctx context.Context, s belay.Step) glance {
 	ctx, cancel := r.within(ctx, s, lastLook)
 	defer cancel()
-	ctx, cancel = context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %s", lookTimeout))
-	defer cancel()
 	defer r.e.untilStop(ctx, cancel)()
-	look, err := r.e.inspect(ctx, action(r.rb.Plan, s))
 	r.looked = true
+	return r.read(ctx, s)
+}
+
+func (r *run) read(ctx context.Context, s belay.Step) glance {
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %s", lookTimeout))
+	defer cancel()
+	look, err := r.e.inspect(ctx, action(r.rb.Plan, s))
 	if err != nil {
 		return glance{Look: belay.Look{Progress: belay.ProgressUnknown}, Err: words(ctx, err)}
 	}

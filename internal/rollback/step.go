@@ -204,7 +204,7 @@ func (r *run) try(ctx context.Context, s belay.Step) (attempt, error) {
 		return attempt{Err: late(ctx2, s), Final: true}, nil
 	}
 	if !r.looked {
-		g := r.glance(ctx, s)
+		g := r.read(ctx2, s)
 		if p := g.Look.Progress; p == belay.ProgressDone || p == belay.ProgressDrifted {
 			return attempt{Final: true, Glance: g}, ctx.Err()
 		}
