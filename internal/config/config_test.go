@@ -96,7 +96,11 @@ func goodFiles(t testing.TB) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no good files (%v)", err)
 	}
-	return append(files, "../../examples/minimal/belay.yaml")
+	examples, err := filepath.Glob("../../examples/*/belay.yaml")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("found no examples (%v)", err)
+	}
+	return append(files, examples...)
 }
 
 func TestMinimal(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 type Problem = problem.Problem
 
 // Problems is every mistake of a file, as an error.
-type Problems = problem.List
+type Problems = problem.List //nolint:errname // it is the list that people read, and an error only besides
 
 // Env looks up an environment variable, as os.LookupEnv does.
 type Env func(name string) (value string, ok bool)

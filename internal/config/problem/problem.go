@@ -40,7 +40,7 @@ func (p Problem) String() string {
 }
 
 // List is every problem of a file, in the order of the file. It is an error when it is not empty.
-type List []Problem
+type List []Problem //nolint:errname // it is the list that people read, and an error only besides
 
 // maxProblems is how many are worth reading; each one costs a comparison with all before it.
 const maxProblems = 200

@@ -76,7 +76,7 @@ func SetScalar(v reflect.Value, s string) error {
 		}
 		v.SetInt(int64(d))
 	case Scalar:
-		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)) //nolint:forcetypeassert // ClassOf asked
+		return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s))
 	case Optional:
 		p := reflect.New(v.Type().Elem())
 		if err := SetScalar(p.Elem(), s); err != nil {
