@@ -124,7 +124,7 @@ func (p *Proxy) change(next func(*table) (*table, error)) (proxyclient.Changed, 
 	p.control.mu.Unlock()
 	err = p.saver.ensure(t.generation)
 	if t != before {
-		p.log.Info("slots changed", "weights", t.String(), "generation", t.generation, "duration", switched, "error", err)
+		p.log.Info("slots changed", "weights", t.String(), "generation", t.generation, "duration", switched)
 	}
 	return proxyclient.Changed{
 		Generation: t.generation, Weights: t.weights(), Repeated: t == before,

@@ -77,6 +77,9 @@ func New(name, address, token string) (*Client, error) {
 // Name returns the name of the proxy.
 func (c *Client) Name() string { return c.name }
 
+// Address returns the URL of the admin API.
+func (c *Client) Address() string { return c.base }
+
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -178,9 +181,6 @@ func (c *Client) Stream(ctx context.Context, fn func(Snapshot)) error {
 	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
 	return c.unreachable("read counts", err)
 }
 
@@ -255,6 +255,9 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 }
 
 func (c *Client) unreachable(what string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s of proxy %s: %w", what, c.name, context.Canceled) // the caller's own wish
+	}
 	return &Error{
 		Code: "unavailable", cause: err,
 		Message: fmt.Sprintf("%s: proxy %s cannot be reached at %s: %v", what, c.name, c.base, shorten(err)),

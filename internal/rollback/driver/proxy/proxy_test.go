@@ -1,8 +1,15 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/belaydev/belay"
@@ -10,6 +17,7 @@ import (
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 	"github.com/belaydev/belay/internal/rollback"
 	"github.com/belaydev/belay/internal/rollback/driver/proxy"
+	"github.com/belaydev/belay/internal/rollback/drivertest"
 )
 
 var _ rollback.Driver = (*proxy.Driver)(nil)
@@ -43,6 +51,56 @@ func setup(t *testing.T) (*proxy.Driver, *proxyclient.Client, belay.Action) {
 		To:       belay.Release{Version: "1.4"},
 		FromSlot: "green", ToSlot: "blue",
 	}
+}
+
+func TestContract(t *testing.T) {
+	drivertest.Exercise(t, func(t *testing.T) drivertest.Subject {
+		_, direct, a := setup(t)
+		a.Target = "proxy edge"
+		status := func() proxyclient.Status {
+			s, err := direct.Slots(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		// The driver reaches the proxy through a front that can be made to fail.
+		var broken, slow atomic.Bool
+		pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: strings.TrimPrefix(direct.Address(), "http://")})
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case broken.Load():
+				http.Error(w, "out of order", http.StatusInternalServerError)
+			case slow.Load():
+				<-r.Context().Done()
+			default:
+				pass.ServeHTTP(w, r)
+			}
+		}))
+		t.Cleanup(front.Close)
+		clients := func() map[string]*proxyclient.Client {
+			c, err := proxyclient.New("edge", front.URL, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			return map[string]*proxyclient.Client{"edge": c}
+		}
+		return drivertest.Subject{
+			Driver:  proxy.New(clients()),
+			Action:  a,
+			State:   func() string { s := status(); return fmt.Sprint(s.Weights()) },
+			Effects: func() int { return int(status().Generation) - 1 },
+			Again:   func() rollback.Driver { return proxy.New(clients()) },
+			Drift: func() {
+				if _, err := direct.SetWeights(t.Context(), map[string]int{"red": 100}, proxyclient.WeightOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Break: func() { broken.Store(true) },
+			Slow:  func() { slow.Store(true) },
+		}
+	})
 }
 
 func want(t *testing.T, d *proxy.Driver, a belay.Action, p belay.Progress, detail string) {
