@@ -7,12 +7,13 @@ package metric
 import (
 	"context"
 	"errors"
-	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -39,7 +40,7 @@ type Series struct {
 }
 
 // Name returns the metric's name, or "" for the result of an expression.
-func (s Series) Name() string { return s.Labels[labels.MetricName] }
+func (s Series) Name() string { return s.Labels[model.MetricNameLabel] }
 
 // Point is one sample: a number, or a native histogram.
 type Point struct {
@@ -149,7 +150,7 @@ func locate(target string, j Job) (location, error) {
 	}
 	if p := u.Port(); p == "" && !strings.Contains(target, "://") {
 		return wrong("it names no port")
-	} else if _, err := net.LookupPort("tcp", p); p != "" && err != nil {
+	} else if _, err := strconv.ParseUint(p, 10, 16); p != "" && err != nil {
 		return wrong("port " + p + " does not exist")
 	}
 	l := location{scheme: u.Scheme, host: u.Host, path: u.Path, query: u.Query()}

@@ -123,7 +123,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"status":"success","data":{"resultType":"scalar","result":[1e300,"0x1"]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := &Remote{shown: "x"}
-		d, err := r.decode(&http.Response{StatusCode: 200, Header: http.Header{}}, body, "q")
+		d, err := r.decode(&http.Response{StatusCode: http.StatusOK, Header: http.Header{}}, body, "q")
 		if err != nil {
 			return
 		}

@@ -74,12 +74,13 @@ func last(t *testing.T, r Reader, sel string) []Series {
 }
 
 func TestScrape(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	h, c, hist := instrumented()
 	c.WithLabelValues("200").Add(3)
 	hist.WithLabelValues("/cart").Observe(0.2)
 	a := newApp(t, h)
-	if err := s.SetJobs([]Job{{Name: "shop", Targets: []string{a.host() + "/m?x=1"}, Interval: 20 * time.Millisecond, Labels: map[string]string{"env": "test"}, BearerToken: "t0k"}}); err != nil {
+	if err := s.SetJobs([]Job{{Name: "shop", Targets: []string{a.host() + "/m?x=1"}, Interval: 100 * time.Millisecond, Labels: map[string]string{"env": "test"}, BearerToken: "t0k"}}); err != nil {
 		t.Fatal(err)
 	}
 	if st := status(s, a.host()); st.Job != "shop" || st.URL != a.URL+"/m?x=1" {
@@ -103,6 +104,7 @@ func TestScrape(t *testing.T) {
 }
 
 func TestScrapeFailures(t *testing.T) {
+	t.Parallel()
 	s, err := Open(Options{Dir: t.TempDir(), BodyLimit: 4096, SampleLimit: 5, LabelLimit: 6})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +141,7 @@ func TestScrapeFailures(t *testing.T) {
 	}
 	// The metadata service of clouds must not be read, whoever names it.
 	targets = append(targets, "169.254.169.254:80")
-	if err := s.SetJobs([]Job{{Name: "shop", Targets: targets, Interval: 20 * time.Millisecond}}); err != nil {
+	if err := s.SetJobs([]Job{{Name: "shop", Targets: targets, Interval: 100 * time.Millisecond}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range cases {
@@ -157,10 +159,11 @@ func TestScrapeFailures(t *testing.T) {
 }
 
 func TestSetJobsKeepsWhatIsUnchanged(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	h, _, _ := instrumented()
 	a, b := newApp(t, h), newApp(t, h)
-	job := Job{Name: "shop", Targets: []string{a.host()}, Interval: 20 * time.Millisecond}
+	job := Job{Name: "shop", Targets: []string{a.host()}, Interval: 100 * time.Millisecond}
 	set := func(jobs ...Job) {
 		t.Helper()
 		if err := s.SetJobs(jobs); err != nil {
@@ -175,12 +178,12 @@ func TestSetJobsKeepsWhatIsUnchanged(t *testing.T) {
 	set(with, Job{Name: "other", Targets: []string{b.host()}, Interval: time.Second})
 	b.await(t, 3)
 	faster := job
-	faster.Interval = 10 * time.Millisecond
+	faster.Interval = 50 * time.Millisecond
 	set(faster)
 	for len(a.scraped) > 0 {
 		<-a.scraped
 	}
-	a.await(t, 20)
+	a.await(t, 8)
 	if n := len(s.Targets()); n != 1 {
 		t.Errorf("got %d targets, want one", n)
 	}
@@ -280,7 +283,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetJobs([]Job{{Name: "a", Targets: []string{a.host()}, Interval: 10 * time.Millisecond}}); err != nil {
+		if err := s.SetJobs([]Job{{Name: "a", Targets: []string{a.host()}, Interval: 100 * time.Millisecond}}); err != nil {
 			t.Fatal(err)
 		}
 		a.await(t, 2)
@@ -315,7 +318,6 @@ func BenchmarkOpen(b *testing.B) {
 		if err := s.Close(context.Background()); err != nil {
 			b.Fatal(err)
 		}
-		s = nil
 		runtime.GC()
 		runtime.ReadMemStats(&n)
 		b.ReportMetric(float64(m.HeapAlloc-n.HeapAlloc)/1e6, "idle-MB")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,8 +81,8 @@ type Store struct {
 	scraper *scraper
 	unlock  func() error
 
-	closing sync.Mutex
-	closed  bool
+	closed atomic.Bool
+	use    sync.RWMutex // held for reading while the database is asked: its files are unmapped when it is closed
 }
 
 // Open opens the store in o.Dir, which no other process may have open. Nothing is scraped before SetJobs.
@@ -132,15 +133,14 @@ func dbOptions(o Options) *tsdb.Options {
 // Close stops scraping and closes the database. When ctx ends first, Close returns its error and goes on in
 // the background: what the log does not hold yet is lost at most. A second Close does nothing.
 func (s *Store) Close(ctx context.Context) error {
-	s.closing.Lock()
-	defer s.closing.Unlock()
-	if s.closed {
+	if s.closed.Swap(true) {
 		return nil
 	}
-	s.closed = true
 	done := make(chan error, 1)
 	go func() {
 		s.scraper.close()
+		s.use.Lock()
+		defer s.use.Unlock()
 		done <- errors.Join(s.engine.Close(), s.db.Close(), s.unlock())
 	}()
 	select {
@@ -156,9 +156,7 @@ func (s *Store) Close(ctx context.Context) error {
 
 // Ready returns an error once the store is closed.
 func (s *Store) Ready(context.Context) error {
-	s.closing.Lock()
-	defer s.closing.Unlock()
-	if s.closed {
+	if s.closed.Load() {
 		return belay.Errorf(belay.CodeUnavailable, "the embedded metrics store is closed")
 	}
 	return nil
@@ -174,6 +172,8 @@ func (s *Store) Samples(ctx context.Context, selector string, from, to time.Time
 	if maxt < mint {
 		return nil, nil
 	}
+	s.use.RLock()
+	defer s.use.RUnlock()
 	if err := s.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -229,6 +229,8 @@ func readPoints(it chunkenc.Iterator) ([]Point, error) {
 
 // Eval implements Reader.
 func (s *Store) Eval(ctx context.Context, expr string, at time.Time) ([]Series, error) {
+	s.use.RLock()
+	defer s.use.RUnlock()
 	if err := s.Ready(ctx); err != nil {
 		return nil, err
 	}
@@ -284,7 +286,7 @@ func (s *Store) warn(expr string, ws annotations.Annotations) {
 	}
 }
 
-// Sample is one number or native histogram to be written by Append.
+// Sample is one number to be written by Append.
 type Sample struct {
 	Labels map[string]string
 	T      time.Time
@@ -293,6 +295,8 @@ type Sample struct {
 
 // Append writes samples that were not scraped. It takes all or none.
 func (s *Store) Append(ctx context.Context, samples []Sample) error {
+	s.use.RLock()
+	defer s.use.RUnlock()
 	if err := s.Ready(ctx); err != nil {
 		return err
 	}

@@ -154,6 +154,33 @@ func TestHistoryIsOfTheBaseline(t *testing.T) {
 		2 candidate new:1 10/0`)
 }
 
+// failing answers until a moment, then not any more.
+type failing struct {
+	metric.Reader
+	after time.Time
+}
+
+func (f *failing) Samples(ctx context.Context, sel string, from, to time.Time) ([]metric.Series, error) {
+	if to.After(f.after) {
+		return nil, errors.New("away")
+	}
+	return f.Reader.Samples(ctx, sel, from, to)
+}
+
+func TestHistoryThatIsReadInTwoGoes(t *testing.T) {
+	w := newWorld(t, shop())
+	w.put(`http_requests_total{instance="old:1",status="200"}`, "-1200:100 -1190:115 -310:130 -290:145 1:150")
+	r := &failing{Reader: w.store, after: w.at(-300)}
+	w.reader = r
+	w.want(1.5, ErrorRate, "")
+	r.after = w.at(99)
+	w.want(2.5, ErrorRate, `
+		-1190 baseline old:1 15/0
+		-310 baseline old:1 15/0
+		-290 baseline old:1 15/0
+		1 baseline old:1 5/0`)
+}
+
 func TestStrataAreCapped(t *testing.T) {
 	w := newWorld(t, shop())
 	for i := range 50 {

@@ -76,6 +76,7 @@ type Collector struct {
 	series    map[uint64]*series
 	instances map[instanceKey]*instance
 	strata    map[string]bool
+	sums      *tally.Tally // of the tick at work, kept when it could not be read in full
 	deployed  time.Time
 	first     time.Time // tick
 	last      time.Time // tick that was read in full; zero before the first
@@ -85,6 +86,7 @@ type Collector struct {
 const (
 	defaultHistory = 30 * time.Minute
 	overlap        = 30 * time.Second // samples may come this late without being missed
+	window         = 5 * time.Minute  // read at once
 	liveWithin     = 10 * time.Second // a longer time since the last tick is read in steps
 	maxStrata      = 30
 	otherStrata    = "other"
@@ -115,24 +117,43 @@ func (c *Collector) Collect(ctx context.Context, now time.Time) ([]belay.Sample,
 	if c.first.IsZero() {
 		c.first = now
 	}
-	from := c.last.Add(-overlap)
-	if earliest := c.subject.Start.Add(-c.subject.History); c.last.IsZero() || from.Before(earliest) {
-		from = earliest
+	if c.sums == nil {
+		c.sums = tally.New(c.subject.Start, c.last.IsZero() || now.Sub(c.last) > liveWithin)
 	}
-	batch, err := c.read(ctx, from, now)
-	if err != nil {
+	if err := c.readUpTo(ctx, now); err != nil {
 		return nil, []belay.SourceStatus{{Source: sourceMetrics, Detail: err.Error()}}
 	}
-	sums := tally.New(c.subject.Start, c.last.IsZero() || now.Sub(c.last) > liveWithin)
-	for _, f := range batch {
-		c.count(f, sums)
-	}
-	samples := c.samples(sums.Sums(c.capped))
+	samples := c.samples(c.sums.Sums(c.capped))
+	c.sums = nil
 	values, statuses := c.evaluate(ctx, now)
 	c.last = now
 	samples = append(samples, values...)
 	sortSamples(samples)
 	return samples, append(c.sources(now), statuses...)
+}
+
+// readUpTo counts what happened since the last tick, a window at a time: the history of many series would
+// otherwise be in memory at once.
+func (c *Collector) readUpTo(ctx context.Context, now time.Time) error {
+	from := c.last.Add(-overlap)
+	if earliest := c.subject.Start.Add(-c.subject.History); c.last.IsZero() || from.Before(earliest) {
+		from = earliest
+	}
+	for from.Before(now) {
+		to := from.Add(window)
+		if to.After(now) {
+			to = now
+		}
+		batch, err := c.read(ctx, from, to)
+		if err != nil {
+			return err
+		}
+		for _, f := range batch {
+			c.count(f, c.sums)
+		}
+		from = to
+	}
+	return nil
 }
 
 // t is a moment on the deployment's clock.

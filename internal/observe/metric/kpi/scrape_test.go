@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,16 +31,17 @@ func TestScrapedApplication(t *testing.T) {
 	}
 	request("200", 0.3)
 	page := promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	scraped := make(chan int, 100)
-	scrapes := 0
+	scraped := make(chan int64, 100)
+	var scrapes atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if scrapes++; scrapes == 3 { // a target is scraped in sequence: nothing else runs here at the same time
+		n := scrapes.Add(1)
+		if n == 3 {
 			request("200", 0.3)
 			request("200", 0.4)
 			request("500", 3)
 		}
 		page.ServeHTTP(w, r)
-		scraped <- scrapes
+		scraped <- n
 	}))
 	defer srv.Close()
 
@@ -48,7 +50,7 @@ func TestScrapedApplication(t *testing.T) {
 	s.Start = time.Now().Add(-time.Second)
 	w := newWorld(t, s)
 	w.start, w.subject.Start = s.Start, s.Start
-	if err := w.store.SetJobs([]metric.Job{{Name: "shop", Targets: []string{srv.URL + "/metrics"}, Interval: 30 * time.Millisecond}}); err != nil {
+	if err := w.store.SetJobs([]metric.Job{{Name: "shop", Targets: []string{srv.URL + "/metrics"}, Interval: 100 * time.Millisecond}}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range scraped {
