@@ -243,8 +243,15 @@ func (m *machine) cameBack(verified bool) {
 	}
 }
 
+// superseded ends the deployment for a newer one. A release that is proven and has all traffic is what users are
+// on: it becomes the stable one, which the newer deployment goes back to, although its bake is cut short.
 func (m *machine) superseded(in Superseded) {
 	m.d.SupersededBy = in.By
+	if at := m.d.State; at == belay.StateBaking || at == belay.StatePaused && m.d.Before == belay.StateBaking {
+		m.markStable()
+		m.to(belay.StateSuperseded, belayActor, "proven healthy, its bake cut short by %s", in.By)
+		return
+	}
 	m.to(belay.StateSuperseded, belayActor, "superseded by %s before it was proven", in.By)
 }
 

@@ -258,10 +258,14 @@ func (m *machine) fullWeight() {
 }
 
 func (m *machine) succeed(actor, reason string) {
+	m.markStable()
+	m.to(belay.StateSucceeded, actor, "%s", reason)
+}
+
+func (m *machine) markStable() {
 	regressed := m.d.Card != nil && m.d.Card.Verdict == belay.VerdictRegressed
 	m.do(MarkStable{belay.StableRelease{
 		Ref: m.d.Ref, Release: m.d.Release, Slot: m.d.Slot, Deployment: m.d.ID,
 		Verified: !m.d.ProvenAt.IsZero() && !regressed, Since: m.now,
 	}})
-	m.to(belay.StateSucceeded, actor, "%s", reason)
 }
