@@ -61,11 +61,11 @@ func run(ctx context.Context, bin string, keep bool) (err error) {
 	}
 	began := time.Now()
 	say("Act 1. The first release, 1.0.0. There is nothing to compare it with yet, so health and limits decide.")
+	d.traffic.start(ctx, proxyURL)
 	if err := d.deploy(ctx, "1.0.0", 0); err != nil {
 		return err
 	}
 	say("Act 2. A good release, 1.1.0, beside 1.0.0, with 200 requests a second from users.")
-	d.traffic.start(ctx, proxyURL)
 	if err := d.deploy(ctx, "1.1.0", 0); err != nil {
 		return err
 	}

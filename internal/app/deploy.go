@@ -116,7 +116,7 @@ func (d *deployer) SetWeight(ctx context.Context, dep belay.Deployment, pct int)
 	weights := map[string]int{dep.Slot: pct}
 	if dep.PreviousSlot != "" && dep.PreviousSlot != dep.Slot {
 		weights[dep.PreviousSlot] = 100 - pct
-	} else {
+	} else if pct > 0 {
 		weights[dep.Slot] = 100 // nothing else could serve
 	}
 	if _, err := p.SetWeights(ctx, weights, proxyclient.WeightOptions{}); err != nil {

@@ -109,7 +109,7 @@ func (s *standing) watch(ctx context.Context, svc config.Service, st *stand) {
 				counts = edge.counts.Session(traffic.Side{Slot: stable.Slot, Release: stable.Release.String()}, traffic.Side{})
 			}
 		}
-		a.health.Watch(key, translate.Assignments(svc, a.config().Dir, belay.ArmCandidate, s.serving(svc, stable)))
+		a.health.Watch(key, translate.Assignments(svc, a.config().Dir, belay.ArmCandidate, s.serving(ctx, svc, stable)))
 		if counts != nil {
 			at := a.now()
 			samples, source := counts.Collect(at, 0)
@@ -130,28 +130,32 @@ func (s *standing) watch(ctx context.Context, svc config.Service, st *stand) {
 }
 
 // serving lists the instances that serve the stable release: those behind its slot, or all.
-func (s *standing) serving(svc config.Service, stable belay.StableRelease) []belay.Target {
-	var out []belay.Target
-	for _, t := range translate.Targets(svc, s.a.config()) {
-		if t.Slot == "" || stable.Slot == "" || t.Slot == stable.Slot {
-			out = append(out, t)
+func (s *standing) serving(ctx context.Context, svc config.Service, stable belay.StableRelease) []belay.Target {
+	slot := stable.Slot
+	if slot == "" && svc.Rollout.Proxy != "" {
+		if slot = s.a.servingSlot(ctx, svc.Ref()); slot == "" {
+			return nil // nothing serves: empty slots are not sick
 		}
 	}
-	if stable.Slot == "" && svc.Rollout.Proxy != "" {
-		return nil // nothing is deployed: empty slots are not sick
-	}
-	return out
+	return targetsOf(translate.Targets(svc, s.a.config()), slot)
 }
 
 // adopt learns the release that was there before belay: when every target reports the same one and every health
 // check passes, it is what a first rollback goes back to. Nothing is adopted while something is being deployed.
 func (s *standing) adopt(ctx context.Context, svc config.Service) {
 	a := s.a
-	targets := translate.Targets(svc, a.config())
-	if len(targets) == 0 || len(svc.Health) == 0 || svc.Rollout.Proxy != "" {
+	slot := ""
+	if svc.Rollout.Proxy != "" {
+		if slot = a.servingSlot(ctx, svc.Ref()); slot == "" {
+			return
+		}
+	}
+	targets := targetsOf(translate.Targets(svc, a.config()), slot)
+	probed := a.health.Status(standKey(svc.Ref()))
+	if len(targets) == 0 || len(probed) == 0 {
 		return
 	}
-	for _, h := range a.health.Status(standKey(svc.Ref())) {
+	for _, h := range probed {
 		if h.State != belay.HealthHealthy || a.now().Sub(h.Since) < svc.Watch.MinTime {
 			return
 		}
@@ -164,7 +168,7 @@ func (s *standing) adopt(ctx context.Context, svc config.Service) {
 		return
 	}
 	now := a.now().UTC()
-	stable := belay.StableRelease{Ref: svc.Ref(), Release: belay.Release{Version: version}, Verified: true, Since: now}
+	stable := belay.StableRelease{Ref: svc.Ref(), Release: belay.Release{Version: version}, Slot: slot, Verified: true, Since: now}
 	if err := a.store.SetStable(ctx, stable); err != nil {
 		a.log.Warn("running release not recorded", "service", svc.Name, "error", err)
 		return
