@@ -227,6 +227,24 @@ func TestNewerWaitsForTheRollback(t *testing.T) {
 	})
 }
 
+// TestNewerThanARollbackOfTheService: what is stable changes while it waits, and so do its slot and its way back.
+func TestNewerThanARollbackOfTheService(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.proxied().start()
+		b.w.shows["2"], b.w.shows["3"] = always(belay.VerdictHealthy), always(belay.VerdictHealthy)
+		b.end(b.deploy("2"))
+		if _, err := b.c.Rollback(t.Context(), shop, belay.Release{}, "user:ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		id := b.deploy("3")
+		if d := b.is(id, belay.StateDeploying); d.Previous != v("1") || d.Slot != "green" || d.PreviousSlot != "blue" {
+			t.Errorf("%s stands in %s beside %s in %s", d.Release, d.Slot, d.Previous, d.PreviousSlot)
+		}
+		b.end(id)
+	})
+}
+
 func TestAbortStopsTheDeployCommandFirst(t *testing.T) {
 	in(t, func(t *testing.T, b *bench) {
 		b.w.deployFor = time.Hour

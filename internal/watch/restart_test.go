@@ -3,6 +3,7 @@ package watch_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,7 +99,33 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestEvidenceBeforeTheCrash: the crash came after the tick was stored and before it was decided upon.
+func TestEvidenceBeforeTheCrash(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.start()
+		b.w.shows["2"] = always(belay.VerdictHealthy)
+		id := b.deploy("2")
+		b.is(id, belay.StateBaking)
+		b.c.Stop()
+		for range 3 {
+			bad := belay.Tick{T: 1 + b.m.ticks[id][len(b.m.ticks[id])-1].T, Samples: []belay.Sample{{Signal: string(belay.VerdictRegressed)}}}
+			b.m.ticks[id] = append(b.m.ticks[id], bad)
+		}
+		b.start()
+		if d := b.end(id); d.State != belay.StateRolledBack {
+			t.Errorf("ended as %s", d.State)
+		}
+	})
+}
+
 func TestRestartWhileWaiting(t *testing.T) {
+	for range 20 { // a stop and the go-ahead may come at the same time
+		restartWhileWaiting(t)
+	}
+}
+
+func restartWhileWaiting(t *testing.T) {
+	t.Helper()
 	in(t, func(t *testing.T, b *bench) {
 		b.w.takes = time.Minute
 		b.proxied().start()
@@ -147,6 +174,27 @@ func TestStoreFailure(t *testing.T) {
 		}
 		if n := len(b.m.ticks[id]); n < 60 {
 			t.Errorf("%d ticks are stored", n)
+		}
+	})
+}
+
+// TestStoreFailureHoldsTheTraffic: nothing moves on an unrecorded decision, and what a rollback has overtaken is
+// not made up for.
+func TestStoreFailureHoldsTheTraffic(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.proxied().start()
+		b.w.shows["2"] = goodUntil(20 * time.Second)
+		id := b.deploy("2")
+		b.is(id, belay.StateDeploying)
+		time.Sleep(time.Second)
+		b.m.breakDown(true)
+		time.Sleep(time.Minute)
+		b.m.breakDown(false)
+		if d := b.end(id); d.State != belay.StateRolledBack {
+			t.Errorf("ended as %s", d.State)
+		}
+		if got := strings.Join(b.w.moves, " "); got != "green=0" {
+			t.Errorf("traffic: %s", got)
 		}
 	})
 }

@@ -148,6 +148,15 @@ func TestDeadlines(t *testing.T) {
 		look(belay.VerdictInsufficient, belay.HealthHealthy).want(belay.StateSucceeded, "stable 2 verified=false")
 }
 
+// A bake at a weight that never came about must not pass for one.
+func TestBakeWithoutTraffic(t *testing.T) {
+	s := begin(t, func(_ *belay.Deployment, p *state.Policy) { p.OnTimeout.Insufficient = state.Promote })
+	s.deployed().look(belay.VerdictNone, belay.HealthHealthy).traffic().after(10*time.Minute).look(belay.VerdictInsufficient, belay.HealthHealthy)
+	s.want(belay.StateBaking, "weight 100")
+	s.after(40*time.Minute-time.Second).healthy().want(belay.StateBaking, "weight 100")
+	s.after(time.Second).healthy().want(belay.StateHeld)
+}
+
 func TestPauseStopsTheClock(t *testing.T) {
 	s := begin(t, nil).deployed().look(belay.VerdictNone, belay.HealthHealthy).traffic().after(9 * time.Minute)
 	s.ask(belay.ActPause).want(belay.StatePaused).after(2*time.Hour).look(belay.VerdictInsufficient, belay.HealthHealthy).want(belay.StatePaused)
@@ -160,6 +169,28 @@ func TestPauseStopsTheClock(t *testing.T) {
 	}
 	// After a hold the deadline starts over.
 	s.after(time.Hour).ask(belay.ActResume).after(9*time.Minute).look(belay.VerdictInsufficient, belay.HealthHealthy).want(belay.StateWatching)
+}
+
+// A weight that is confirmed during a pause begins its step then; what was paused before is not taken off it.
+func TestTrafficSetWhilePaused(t *testing.T) {
+	s := begin(t, nil).deployed().look(belay.VerdictNone, belay.HealthHealthy).want(belay.StateWatching, "weight 10").ask(belay.ActPause)
+	s.after(time.Hour).traffic().after(time.Hour).ask(belay.ActResume)
+	s.after(29 * time.Second).healthy().want(belay.StateWatching)
+	s.after(time.Second).healthy().want(belay.StateWatching, "weight 100")
+	if s.d.PausedFor.D() != 2*time.Hour {
+		t.Errorf("paused for %s", s.d.PausedFor)
+	}
+}
+
+func TestMinTime(t *testing.T) {
+	s := begin(t, func(d *belay.Deployment, p *state.Policy) {
+		d.Slot, d.PreviousSlot, d.Weight, d.Serving = "", "", 100, 100
+		p.MinTime = time.Minute
+	})
+	s.after(time.Hour).deployed().after(30 * time.Second).healthy().want(belay.StateWatching)
+	s.ask(belay.ActPause).after(time.Hour).ask(belay.ActResume)
+	s.after(29 * time.Second).healthy().want(belay.StateWatching)
+	s.after(time.Second).healthy().want(belay.StateBaking)
 }
 
 func TestPromote(t *testing.T) {
@@ -212,6 +243,8 @@ func TestRollbackOfAService(t *testing.T) {
 		d.Reverts, d.Actor, d.Reason = "d-0", "user:ann", "it smells"
 	})
 	s.want(belay.StateRollingBack, "quarantine 2", "revert user:ann by user:ann")
+	s.give(state.RollbackEnded{Rollback: belay.Rollback{ID: "r-0", State: belay.RollbackFailed}, Now: s.now}).want(belay.StateRollingBack)
+	s.give(state.RollbackEnded{Rollback: belay.Rollback{ID: "r-1", State: belay.RollbackProving}, Now: s.now}).want(belay.StateRollingBack)
 	s.give(state.RollbackEnded{Rollback: belay.Rollback{ID: "r-1", State: belay.RollbackVerified}, Now: s.now})
 	s.want(belay.StateRolledBack, "stable 1 verified=true")
 }
