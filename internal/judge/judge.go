@@ -46,6 +46,7 @@ type ruling struct {
 
 // New begins judging by a valid policy.
 func New(p Policy) *Judge {
+	asked := p.Signals
 	p = p.filled()
 	j := &Judge{
 		policy: p, line: p.String(), byName: map[string]*signal{}, last: math.Inf(-1), start: math.NaN(),
@@ -57,8 +58,8 @@ func New(p Policy) *Judge {
 			weights += s.Weight
 		}
 	}
-	for _, s := range p.Signals {
-		sig := newSignal(s, &j.policy, s.Weight/weights)
+	for i, s := range p.Signals {
+		sig := newSignal(asked[i], &j.policy, s.Weight/weights)
 		j.signals = append(j.signals, sig)
 		j.byName[s.Name] = sig
 	}

@@ -369,9 +369,10 @@ func TestHowInstancesShareTheTrafficChangesNothing(t *testing.T) {
 			for k, name := range []string{"a", "b", "c"} {
 				p := s
 				p.Instance, p.N, p.X = name, 0, 0
-				if k == 0 {
+				switch k {
+				case 0:
 					p.N, p.X = s.X, s.X
-				} else if k == 1 {
+				case 1:
 					p.N = s.N - s.X
 				}
 				parts.Samples = append(parts.Samples, p)

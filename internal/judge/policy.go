@@ -60,7 +60,7 @@ type SignalPolicy struct {
 	Quantile       float64 // of a histogram, that Threshold and HardStop are about
 	Required       bool    // without this signal nothing is called healthy
 	Weight         float64 // share of the false-rollback rate, relative to the other signals
-	Dispersion     float64 // size of the clumps in which bad events come (retries); 1 for independent events
+	Dispersion     float64 // size of the clumps in which bad events come (retries), 1 when independent; 0: from the past, else 2
 }
 
 // DefaultPolicy compares error rate and response time, stops at 25 % errors, and needs traffic to call a release

@@ -21,6 +21,7 @@ type signal struct {
 	watch  *Policy
 	weight float64 // share of the false-rollback rate; 0 when not compared
 	newest float64 // time of the candidate's newest sample; -Inf before
+	learn  bool    // the dispersion was left to the past
 
 	cmp        *compare.Comparison // nil for a gauge
 	limit      *limit.Share        // the threshold
@@ -34,7 +35,7 @@ type signal struct {
 }
 
 func newSignal(p SignalPolicy, watch *Policy, weight float64) *signal {
-	s := &signal{SignalPolicy: p, watch: watch, newest: math.Inf(-1)}
+	s := &signal{SignalPolicy: p.filled(), watch: watch, newest: math.Inf(-1), learn: p.Dispersion == 0}
 	if p.Compare {
 		s.weight = weight
 	}
@@ -55,7 +56,7 @@ func (s *signal) settle(kind belay.SampleKind) {
 	}
 	s.cmp = compare.New(compare.Settings{
 		Histogram: kind == belay.KindHistogram, Off: !s.Compare, Margin: s.Margin, SmallestChange: s.SmallestChange,
-		Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Warmup: s.watch.Warmup,
+		Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Learn: s.learn, Warmup: s.watch.Warmup,
 	})
 	s.limit, s.stop = s.shareLimit(s.Threshold), s.shareLimit(s.HardStop)
 	if s.limit != nil {
@@ -117,7 +118,7 @@ func countable(m *belay.Sample) bool {
 				return false
 			}
 		}
-		return len(m.LE) == 0 || m.Count[len(m.Count)-1] <= m.N
+		return len(m.LE) == 0 || m.Count[len(m.Count)-1] <= m.N*(1+1e-9) // float histograms round
 	}
 	return false
 }
@@ -205,7 +206,7 @@ func (s *signal) step(t, fresh float64) {
 		}
 	}
 	if s.stop != nil {
-		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Exact: s.Kind == belay.KindHistogram})
+		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.Dispersion, Exact: s.Kind == belay.KindHistogram})
 	}
 	s.cmp.Step(t, fresh)
 	s.over, s.overStop = stats.Counts{}, stats.Counts{}

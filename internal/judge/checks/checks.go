@@ -24,6 +24,7 @@ type Health struct {
 	checks []*Check
 }
 
+// Take takes the statuses of the tick at t; a check is proven once it was healthy for longEnough seconds.
 func (h *Health) Take(t, longEnough float64, statuses []belay.HealthStatus) {
 	for i := range statuses {
 		c := h.find(&statuses[i])
@@ -111,6 +112,7 @@ func (h *Health) Answers() bool {
 	return false
 }
 
+// Statuses returns the newest status of every check.
 func (h *Health) Statuses() []belay.HealthStatus {
 	if len(h.checks) == 0 {
 		return nil

@@ -16,6 +16,7 @@ type Settings struct {
 	Harm           float64 // odds ratio that must be excluded for healthy
 	Quantile       float64 // that people look at
 	Dispersion     float64 // size of the clumps in which bad events come
+	Learn          bool    // take Dispersion from the past where that is long enough; events only
 	Warmup         float64 // seconds of the candidate's life in which a histogram is not compared
 }
 
@@ -74,6 +75,7 @@ type Comparison struct {
 	first      [2]float64   // time of the first event
 	served     float64      // time of the newest event of the baseline
 	before     history      // events only
+	spread     spread       // events only
 	past       stats.Histogram
 	dist       [2]stats.Histogram // over the whole watch
 	recent     [2]stats.Histogram // of the candidate: the current and the previous half minute
@@ -120,6 +122,7 @@ func (c *Comparison) Remember(t float64, m Sample) {
 	}
 	c.stratum(m.Stratum).before.add(t, m.N, m.X)
 	c.before.add(t, m.N, m.X)
+	c.spread.add(t, m.N, m.X)
 }
 
 // Take counts a sample of the tick at t.

@@ -57,6 +57,9 @@ func (c *Comparison) begin(t float64) *tests {
 	if c.total.CN == 0 {
 		return nil
 	}
+	if size, ok := c.spread.size(); ok && c.Learn {
+		c.Dispersion = size
+	}
 	s := &tests{c: c, grid: stats.Grid(), pass: passGrid(), share: pooledShare}
 	lanes := 1
 	if c.Histogram {

@@ -12,7 +12,7 @@ const (
 	Least        = 20   // events in a window below which a share means nothing
 	StopWindow   = 10.0 // seconds that a hard stop looks back
 	plausible    = 0.01 // chance of such a window if the true share were at the limit
-	stopChance   = 1e-4 // chance of such a window at the baseline's own share
+	stopChance   = 1e-4 // chance of such a window at the other side's share, below which it is clearly worse
 	ringCapacity = 128
 )
 
@@ -101,25 +101,31 @@ func (l *Share) Threshold(t float64, now stats.Counts, past Past) {
 	l.hold(t)
 }
 
-// compare finds whether the other side, or else the past, breaks the limit equally: over it and at least half as bad.
+// compare finds whether the other side, or else the past, breaks the limit equally: over it, and the candidate is not
+// clearly worse.
 func (l *Share) compare(past Past) {
-	rate := l.Counts.CX / l.Counts.CN
 	if l.Counts.BN >= Least {
 		base := l.Counts.BX / l.Counts.BN
-		l.Shared = base > l.Allowed && base >= rate/2
+		l.Shared = base > l.Allowed && !clearlyWorse(l.Counts, base, 1)
 		return
 	}
-	l.Shared = past.N >= Least && past.Rate > l.Allowed && past.Rate >= rate/2
+	l.Shared = past.N >= Least && past.Rate > l.Allowed && !clearlyWorse(l.Counts, past.Rate, 1)
 	l.Past = l.Shared
 }
 
+// clearlyWorse tells whether the candidate's share is more than twice a usual one, and beyond its chance when bad
+// events come in clumps.
+func clearlyWorse(c stats.Counts, usual, clump float64) bool {
+	return c.CX > 2*usual*c.CN && stats.TailAbove(c.CN/clump, c.CX/clump, usual) <= stopChance
+}
+
 // hold runs the clock of "for".
-func (l *State) hold(t float64) {
+func (s *State) hold(t float64) {
 	switch {
-	case !l.Broken || l.Shared:
-		l.Held = false
-	case !l.Held:
-		l.Held, l.Since = true, t
+	case !s.Broken || s.Shared:
+		s.Held = false
+	case !s.Held:
+		s.Held, s.Since = true, t
 	}
 }
 
@@ -127,18 +133,18 @@ func (l *State) hold(t float64) {
 type StopRule struct {
 	Least float64 // events it needs
 	Habit float64 // share of bad events that is usual for the service
+	Clump float64 // size of the clumps in which bad events come
 	Exact bool    // ask for the certainty of a threshold: for shares of slow events, whose limit is often small
 }
 
-// Stop judges the newest tick as a hard stop: at once, and not when the other side is half as bad or such a window is
-// within the service's own habits.
+// Stop judges the newest tick as a hard stop: at once, and not when the candidate is not clearly worse than the other
+// side is now, or than the service usually is.
 func (l *Share) Stop(t float64, now stats.Counts, rule StopRule) {
 	l.ring.push(t, now)
 	l.Broken, l.Shared, l.Past = false, false, false
 	c, first := l.ring.sum(t, StopWindow)
 	if c.CN < rule.Least || c.CX/c.CN < l.Allowed ||
-		rule.Exact && stats.TailAbove(c.CN, c.CX, l.Allowed) > plausible ||
-		stats.TailAbove(c.CN, c.CX, rule.Habit) > stopChance {
+		rule.Exact && stats.TailAbove(c.CN, c.CX, l.Allowed) > plausible || !clearlyWorse(c, rule.Habit, rule.Clump) {
 		return
 	}
 	l.Broken, l.Counts, l.Window, l.First = true, c, StopWindow, first
@@ -146,5 +152,5 @@ func (l *Share) Stop(t float64, now stats.Counts, rule StopRule) {
 		wide, _ := l.ring.sum(t, 6*StopWindow)
 		c.BN, c.BX = wide.BN, wide.BX
 	}
-	l.Shared = c.BN >= Least && c.BX/c.BN >= c.CX/c.CN/2
+	l.Shared = c.BN >= Least && !clearlyWorse(c, c.BX/c.BN, rule.Clump)
 }
