@@ -25,15 +25,15 @@ type history struct {
 
 func (h *history) add(t, n, x float64) {
 	if m := math.Floor(t / 60); m != h.minute {
+		if h.mn >= 100 { // whole minutes only, and only what is more than the luck of small numbers
+			h.worst = math.Max(h.worst, stats.LowerLimit(h.mn, h.mx, 0.1))
+		}
 		h.minute, h.mn, h.mx = m, 0, 0
 	}
 	h.n += n
 	h.x += x
 	h.mn += n
 	h.mx += x
-	if h.mn >= 100 {
-		h.worst = math.Max(h.worst, h.mx/h.mn)
-	}
 }
 
 // reference holds the two rates that a candidate is judged against when nothing runs beside it.

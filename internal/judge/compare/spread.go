@@ -41,7 +41,7 @@ func (b *block) close() {
 }
 
 // factor is the variance over that of independent events, and whether it is more than chance.
-func (b *block) factor() (factor float64, real bool) {
+func (b *block) factor() (factor float64, sure bool) {
 	p := b.sx / b.sn
 	factor = (b.sxx - 2*p*b.snx + p*p*b.snn) / (b.sn * p * (1 - p))
 	return factor * (1 + 1.28*math.Sqrt(2/b.blocks)), factor > 1+2.5*math.Sqrt(2/b.blocks)
@@ -61,7 +61,7 @@ func (s *spread) size() (float64, bool) {
 	}
 	size := 1.0
 	for _, b := range []*block{&s.tick, &s.minute} {
-		if factor, real := b.factor(); real {
+		if factor, sure := b.factor(); sure {
 			size = math.Max(size, 1.25*factor)
 		}
 	}
