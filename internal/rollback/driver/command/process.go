@@ -104,11 +104,15 @@ func (p program) capture(ctx context.Context) (string, error) {
 
 // end waits for the process. When ctx ends first, its group is asked to end, and made to after the grace.
 func (p program) end(ctx context.Context, cmd *exec.Cmd) error {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }() // ends with the process, which SIGKILL below ends at the latest
+	var ended error
+	done := make(chan struct{})
+	go func() { // ends with the process, which SIGKILL below ends at the latest
+		defer close(done)
+		ended = cmd.Wait()
+	}()
 	select {
-	case err := <-done:
-		return err
+	case <-done:
+		return ended
 	case <-ctx.Done():
 	}
 	group := -cmd.Process.Pid

@@ -127,7 +127,7 @@ func TestTheRequestIsAsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := a.args()
-	args.Method, args.URL = "PUT", a.URL+"/{service}/{environment}/deploy?to={to_version}&slot={to_slot}"
+	args.Method, args.URL = http.MethodPut, a.URL+"/{service}/{environment}/deploy?to={to_version}&slot={to_slot}"
 	args.Headers = map[string]string{"X-From": "{from_version}"}
 	args.Body = `{"to": "{to_version}", "note": "{unknown}"}`
 	args.Token = driver.Secret{File: secret}
@@ -137,7 +137,7 @@ func TestTheRequestIsAsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := a.last
-	if r.Method != "PUT" || r.URL.Path != "/shop/production/deploy" || r.URL.Query().Get("to") != act.To.Version || r.URL.Query().Has("admin") {
+	if r.Method != http.MethodPut || r.URL.Path != "/shop/production/deploy" || r.URL.Query().Get("to") != act.To.Version || r.URL.Query().Has("admin") {
 		t.Errorf("%s %s", r.Method, r.URL)
 	}
 	for name, want := range map[string]string{
