@@ -184,7 +184,8 @@ func TestNewerSupersedes(t *testing.T) {
 		b.proxied().start()
 		b.w.shows["2"], b.w.shows["3"] = always(belay.VerdictHealthy), always(belay.VerdictHealthy)
 		first := b.deploy("2")
-		b.is(first, belay.StateBaking)
+		b.is(first, belay.StateWatching)
+		time.Sleep(40 * time.Second)
 		if _, err := b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: v("2"), Actor: "ci"}); belay.CodeOf(err) != belay.CodeConflict {
 			t.Errorf("the same again: %v", err)
 		}
@@ -197,11 +198,34 @@ func TestNewerSupersedes(t *testing.T) {
 			t.Errorf("second: %s over %s in %s", d.State, d.Previous, d.Slot)
 		}
 		// The slot was emptied before it was replaced.
-		if got := strings.Join(b.w.moves, " "); !strings.Contains(got, "green=100 green=0 green=10") {
+		if got := strings.Join(b.w.moves, " "); !strings.Contains(got, "green=50 green=0 green=10") {
 			t.Errorf("traffic: %s", got)
 		}
 		if _, err := b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: v("3"), Actor: "ci"}); belay.CodeOf(err) != belay.CodeConflict {
 			t.Errorf("the stable one again: %v", err)
+		}
+	})
+}
+
+// TestNewerThanABakingOne: users are on a release that is proven, so the newer one stands beside it and goes back
+// to it; and so does a person's rollback.
+func TestNewerThanABakingOne(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.proxied().start()
+		b.w.shows["2"], b.w.shows["3"] = always(belay.VerdictHealthy), goodUntil(20*time.Second)
+		first := b.deploy("2")
+		b.is(first, belay.StateBaking)
+		second := b.deploy("3")
+		if d := b.end(first); d.State != belay.StateSuperseded {
+			t.Errorf("first: %s", d.State)
+		}
+		if d := b.end(second); d.State != belay.StateRolledBack || d.Previous != v("2") || d.Slot != "blue" {
+			t.Errorf("second: %s over %s in %s", d.State, d.Previous, d.Slot)
+		}
+		d, err := b.c.Rollback(t.Context(), shop, belay.Release{}, "user:ann", "")
+		// Slot blue holds 3 now: there is no slot to get 1 from.
+		if err != nil || d.Reverts != first || d.Previous != v("1") || d.PreviousSlot != "" {
+			t.Errorf("%+v, %v", d, err)
 		}
 	})
 }

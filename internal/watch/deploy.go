@@ -232,6 +232,11 @@ func (c *Conductor) Rollback(ctx context.Context, ref belay.Ref, to belay.Releas
 	return d, nil
 }
 
+// took tells whether the deployment replaced, or may have replaced, what stood in slot.
+func took(p belay.Deployment, slot string) bool {
+	return p.Slot == slot && p.Reverts == "" && p.State != belay.StateRefused && p.State != belay.StatePending
+}
+
 // Preview is the deployment that Rollback would take back now. Nothing is changed.
 func (c *Conductor) Preview(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
 	active := c.of(ref)
@@ -268,12 +273,15 @@ func (c *Conductor) takeBackStable(ctx context.Context, ref belay.Ref, to belay.
 	d.Rollback = state.RollbackID(d.ID)
 	// The deployment that brought the stable release knows what was there before.
 	came := slices.IndexFunc(past, func(p belay.Deployment) bool {
-		return p.State == belay.StateSucceeded && p.Release.Key() == stable.Release.Key()
+		return p.Release.Key() == stable.Release.Key() && (p.State == belay.StateSucceeded || p.ID == stable.Deployment)
 	})
 	if came >= 0 {
 		d.Reverts, d.Targets, d.PreviousTargets = past[came].ID, past[came].Targets, past[came].PreviousTargets
 		if before := past[came]; to.IsZero() || to.Key() == before.Previous.Key() {
 			d.Previous, d.PreviousSlot = before.Previous, before.PreviousSlot
+			if slices.ContainsFunc(past[:came], func(p belay.Deployment) bool { return took(p, d.PreviousSlot) }) {
+				d.PreviousSlot = "" // a newer deployment was put there: moving traffic would not bring the release back
+			}
 		}
 	}
 	if d.Reverts == "" {

@@ -247,7 +247,11 @@ func (m *machine) cameBack(verified bool) {
 // on: it becomes the stable one, which the newer deployment goes back to, although its bake is cut short.
 func (m *machine) superseded(in Superseded) {
 	m.d.SupersededBy = in.By
-	if at := m.d.State; at == belay.StateBaking || at == belay.StatePaused && m.d.Before == belay.StateBaking {
+	at := m.d.State
+	if at == belay.StatePaused {
+		at = m.d.Before
+	}
+	if at == belay.StateBaking && m.d.Weight == 100 && m.confirmed() && m.verified() {
 		m.markStable()
 		m.to(belay.StateSuperseded, belayActor, "proven healthy, its bake cut short by %s", in.By)
 		return

@@ -157,6 +157,22 @@ func TestBakeWithoutTraffic(t *testing.T) {
 	s.after(time.Second).healthy().want(belay.StateHeld)
 }
 
+// What takes the place of a baking release goes back to it only if it is proven and serves.
+func TestSupersededWhileBaking(t *testing.T) {
+	over := func(s *story) *story { return s.give(state.Superseded{By: "d-2", Now: s.now}) }
+	served := func() *story {
+		return begin(t, nil).deployed().healthy().traffic().after(time.Minute).healthy().traffic().healthy().want(belay.StateBaking)
+	}
+	over(served()).want(belay.StateSuperseded, "stable 2 verified=true")
+	over(served().ask(belay.ActPause)).want(belay.StateSuperseded, "stable 2 verified=true")
+	promoted := begin(t, nil).deployed().healthy().ask(belay.ActPromote).want(belay.StateBaking, "weight 100")
+	over(promoted).want(belay.StateSuperseded) // full traffic was never confirmed
+	unproven := begin(t, func(_ *belay.Deployment, p *state.Policy) { p.OnTimeout.Insufficient = state.Promote })
+	unproven.deployed().look(belay.VerdictNone, belay.HealthHealthy).traffic().after(10*time.Minute).look(belay.VerdictInsufficient, belay.HealthHealthy)
+	over(unproven.traffic().want(belay.StateBaking)).want(belay.StateSuperseded)
+	over(begin(t, nil).deployed().healthy()).want(belay.StateSuperseded)
+}
+
 func TestPauseStopsTheClock(t *testing.T) {
 	s := begin(t, nil).deployed().look(belay.VerdictNone, belay.HealthHealthy).traffic().after(9 * time.Minute)
 	s.ask(belay.ActPause).want(belay.StatePaused).after(2*time.Hour).look(belay.VerdictInsufficient, belay.HealthHealthy).want(belay.StatePaused)

@@ -262,10 +262,14 @@ func (m *machine) succeed(actor, reason string) {
 	m.to(belay.StateSucceeded, actor, "%s", reason)
 }
 
-func (m *machine) markStable() {
+// verified tells whether belay itself judged the release healthy, and still does not judge it regressed.
+func (m *machine) verified() bool {
 	regressed := m.d.Card != nil && m.d.Card.Verdict == belay.VerdictRegressed
+	return !m.d.ProvenAt.IsZero() && !regressed
+}
+
+func (m *machine) markStable() {
 	m.do(MarkStable{belay.StableRelease{
-		Ref: m.d.Ref, Release: m.d.Release, Slot: m.d.Slot, Deployment: m.d.ID,
-		Verified: !m.d.ProvenAt.IsZero() && !regressed, Since: m.now,
+		Ref: m.d.Ref, Release: m.d.Release, Slot: m.d.Slot, Deployment: m.d.ID, Verified: m.verified(), Since: m.now,
 	}})
 }
