@@ -20,11 +20,15 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/alert/notify"
+	"github.com/belaydev/belay/internal/app/deploy"
+	"github.com/belaydev/belay/internal/app/edge"
+	"github.com/belaydev/belay/internal/app/proof"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/lib/flock"
 	"github.com/belaydev/belay/internal/lib/stopstack"
 	"github.com/belaydev/belay/internal/observe/health"
 	"github.com/belaydev/belay/internal/observe/metric"
+	"github.com/belaydev/belay/internal/proxy/proxyclient"
 	"github.com/belaydev/belay/internal/rollback"
 	"github.com/belaydev/belay/internal/store/sqlite"
 	"github.com/belaydev/belay/internal/watch"
@@ -59,7 +63,8 @@ type App struct {
 	engine     *rollback.Engine
 	conductor  *watch.Conductor
 	dispatcher *notify.Dispatcher
-	edges      *edges
+	edges      *edge.Set
+	prover     *proof.Prover
 	standing   *standing
 
 	stops  stopstack.Stack
@@ -124,11 +129,11 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.health = health.NewMonitor(health.Options{Log: a.part("health"), Reg: a.reg})
-	a.edges = newEdges(a.part("proxy"))
-	if err := a.edges.apply(cfg); err != nil {
+	a.edges = edge.New(a.part("proxy"))
+	if err := a.edges.Apply(cfg); err != nil {
 		return err
 	}
-	a.stops.Push("proxy counts", func(context.Context) error { a.edges.stop(); return nil })
+	a.stops.Push("proxy counts", func(context.Context) error { a.edges.Stop(); return nil })
 	if err := a.buildDispatcher(cfg); err != nil {
 		return err
 	}
@@ -196,9 +201,11 @@ func (a *App) buildDispatcher(cfg *config.Config) error {
 }
 
 func (a *App) buildEngine(cfg *config.Config) error {
+	a.prover = &proof.Prover{Config: a.config, Store: a.store, Reader: a.reader, Health: a.health, Edges: a.edges,
+		NeedTraffic: a.countsRequests, Now: a.now, Log: a.part("verify"), Reg: a.reg}
 	var err error
 	a.engine, err = rollback.New(rollback.Options{
-		Dir: a.data, Drivers: a.drivers(cfg), Journal: a.store, Prover: prover{a}, History: a.store,
+		Dir: a.data, Drivers: a.drivers(cfg), Journal: a.store, Prover: a.prover, History: a.store,
 		Limits: func(ref belay.Ref) rollback.Limits {
 			s, ok := a.config().Service(ref)
 			if !ok {
@@ -212,7 +219,7 @@ func (a *App) buildEngine(cfg *config.Config) error {
 }
 
 func (a *App) buildConductor() error {
-	d := &deployer{config: a.config, proxies: a.proxies, log: a.part("deploy")}
+	d := &deploy.Deployer{Config: a.config, Proxies: a.proxies, Log: a.part("deploy")}
 	var err error
 	a.conductor, err = watch.New(watch.Options{
 		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
@@ -235,7 +242,7 @@ func (a *App) start(ctx context.Context) error {
 	a.stops.Push("health checks", func(context.Context) error { a.health.Stop(); return nil })
 	a.dispatcher.Start()
 	a.stops.Push("notifications", func(context.Context) error { a.dispatcher.Stop(); return nil })
-	a.edges.start()
+	a.edges.Start()
 	if err := a.scrape(ctx); err != nil {
 		return err
 	}
@@ -270,6 +277,8 @@ func (a *App) URL() string { return "http://" + a.ln.Addr().String() }
 func (a *App) Token() belay.Secret { return a.config().Server.Token.Value }
 
 func (a *App) config() *config.Config { return a.cfg.Load() }
+
+func (a *App) proxies() map[string]*proxyclient.Client { return a.edges.Clients() }
 
 func (a *App) part(name string) *slog.Logger { return a.log.With("component", name) }
 

@@ -35,8 +35,8 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 		// After a restart: what was judged already must not be counted again.
 		o.After = stored[len(stored)-1].T
 	}
-	if edge := a.edges.of(s.Rollout.Proxy); edge != nil && d.Slot != "" {
-		o.Traffic = edge.session(d)
+	if e := a.edges.Of(s.Rollout.Proxy); e != nil && d.Slot != "" {
+		o.Traffic = e.Session(d)
 		if len(stored) == 0 {
 			o.History = a.standing.history(d.Ref).Before(d.CreatedAt)
 		}
@@ -162,7 +162,7 @@ func (a *App) policies(ref belay.Ref) (watch.Settings, error) {
 type gate struct{ a *App }
 
 // Check says what is missing for a safe deployment.
-func (g gate) Check(_ context.Context, d belay.Deployment) ([]watch.Finding, error) {
+func (g gate) Check(ctx context.Context, d belay.Deployment) ([]watch.Finding, error) {
 	cfg := g.a.config()
 	s, ok := cfg.Service(d.Ref)
 	if !ok {
@@ -172,7 +172,7 @@ func (g gate) Check(_ context.Context, d belay.Deployment) ([]watch.Finding, err
 	for _, w := range warnings(s) {
 		out = append(out, watch.Finding{Name: w.name, Message: w.text})
 	}
-	if d.Previous.IsZero() {
+	if d.Previous.IsZero() && !slices.ContainsFunc(g.a.active(ctx), func(o belay.Deployment) bool { return o.Ref == d.Ref }) {
 		out = append(out, watch.Finding{Name: "first deployment", Message: "nothing to roll back to yet: belay knows no earlier release of " + d.Ref.String() + " (--previous names one)"})
 	}
 	if len(s.Deploy.Command) == 0 && !d.Registered {

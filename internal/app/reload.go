@@ -46,7 +46,7 @@ func (a *App) reload(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := a.edges.apply(cfg); err != nil {
+	if err := a.edges.Apply(cfg); err != nil {
 		return err
 	}
 	// From here on nothing fails.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/proof"
 	"github.com/belaydev/belay/internal/app/session"
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
@@ -105,8 +106,8 @@ func (s *standing) watch(ctx context.Context, svc config.Service, st *stand) {
 		if err == nil && (counts == nil && known || stable.Release != now.Release || stable.Slot != now.Slot) {
 			now = stable
 			close()
-			if edge := a.edges.of(svc.Rollout.Proxy); edge != nil && known {
-				counts = edge.counts.Session(traffic.Side{Slot: stable.Slot, Release: stable.Release.String()}, traffic.Side{})
+			if e := a.edges.Of(svc.Rollout.Proxy); e != nil && known {
+				counts = e.Counts.Session(traffic.Side{Slot: stable.Slot, Release: stable.Release.String()}, traffic.Side{})
 			}
 		}
 		a.health.Watch(key, translate.Assignments(svc, a.config().Dir, belay.ArmCandidate, s.serving(ctx, svc, stable)))
@@ -137,7 +138,7 @@ func (s *standing) serving(ctx context.Context, svc config.Service, stable belay
 			return nil // nothing serves: empty slots are not sick
 		}
 	}
-	return targetsOf(translate.Targets(svc, s.a.config()), slot)
+	return translate.Behind(translate.Targets(svc, s.a.config()), slot)
 }
 
 // adopt learns the release that was there before belay: when every target reports the same one and every health
@@ -150,7 +151,7 @@ func (s *standing) adopt(ctx context.Context, svc config.Service) {
 			return
 		}
 	}
-	targets := targetsOf(translate.Targets(svc, a.config()), slot)
+	targets := translate.Behind(translate.Targets(svc, a.config()), slot)
 	probed := a.health.Status(standKey(svc.Ref()))
 	if len(targets) == 0 || len(probed) == 0 {
 		return
@@ -184,7 +185,7 @@ func (s *standing) adopt(ctx context.Context, svc config.Service) {
 // "" when they differ or do not say.
 func (s *standing) reported(ctx context.Context, svc config.Service, targets []belay.Target) string {
 	d := belay.Deployment{Ref: svc.Ref(), CreatedAt: s.a.now(), Targets: targets}
-	list, err := releases{s.a, svc, d}.Releases(ctx, targets)
+	list, err := proof.Releases{Prover: s.a.prover, Service: svc, Deployment: d}.Releases(ctx, targets)
 	if err != nil || len(list) != len(targets) {
 		return ""
 	}
@@ -219,4 +220,3 @@ func (s *standing) sourcesOf(ref belay.Ref) []belay.SourceStatus {
 	}
 	return nil
 }
-

@@ -16,7 +16,9 @@ func JudgePolicy(s config.Service, d belay.Deployment, needTraffic bool) judge.P
 		FalseRollbackRate: float64(s.Watch.FalseRollback),
 		MinTime:           s.Watch.MinTime.Seconds(),
 		MinHealthTime:     s.Watch.MinTime.Seconds(),
-		Deadline:          (s.Watch.Deadline + s.Watch.Bake).Seconds(),
+		// Cold caches make the first answers slow; who wants a quick verdict has little patience with that.
+		Warmup:   min(15, s.Watch.MinTime.Seconds()),
+		Deadline: (s.Watch.Deadline + s.Watch.Bake).Seconds(),
 	}
 	if d.Previous.IsZero() {
 		p.Baseline = "before"

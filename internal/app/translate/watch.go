@@ -84,3 +84,14 @@ func Pattern(text string) *regexp.Regexp {
 	}
 	return regexp.MustCompile(text)
 }
+
+// Behind keeps the targets that stand behind a slot; those that name none stand behind each.
+func Behind(all []belay.Target, slot string) []belay.Target {
+	var out []belay.Target
+	for _, t := range all {
+		if slot == "" || t.Slot == "" || t.Slot == slot {
+			out = append(out, t)
+		}
+	}
+	return out
+}

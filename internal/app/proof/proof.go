@@ -1,12 +1,19 @@
-package app
+// Package proof gives package verify its readers: weights from the proxy, freshly probed health checks, the releases
+// that targets report, and the signals compared with the past. It is part of the composition root; what the readings
+// mean is for verify and judge.
+package proof
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/edge"
 	"github.com/belaydev/belay/internal/app/session"
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
@@ -18,42 +25,58 @@ import (
 	"github.com/belaydev/belay/internal/prove/verify"
 )
 
-// prover validates rollbacks: what package rollback wants of the proof. It reads everything from the systems
+// Store is what proving reads of the past.
+type Store interface {
+	Deployment(ctx context.Context, id string) (belay.Deployment, error)
+	Ticks(ctx context.Context, deployment string, fromT float64) ([]belay.Tick, error)
+}
+
+// Prover validates rollbacks: what package rollback wants of the proof. It reads everything from the systems
 // themselves and never asks the drivers.
-type prover struct{ a *App }
+type Prover struct {
+	Config      func() *config.Config
+	Store       Store
+	Reader      metric.Reader
+	Health      *health.Monitor
+	Edges       *edge.Set
+	NeedTraffic func(config.Service) bool // whether nothing is well again without requests
+	Now         func() time.Time
+	Log         *slog.Logger
+	Reg         prometheus.Registerer
+}
 
 // Prove issues the certificate of a rollback whose steps are done.
-func (p prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificate, error) {
-	a, cfg := p.a, p.a.config()
+func (p *Prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificate, error) {
+	cfg := p.Config()
 	s, ok := cfg.Service(rb.Plan.Ref)
 	if !ok {
 		return belay.Certificate{}, belay.Errorf(belay.CodeNotFound, "prove rollback %s: %s is not configured any more", rb.ID, rb.Plan.Ref)
 	}
-	now := a.now()
+	now := p.Now()
 	d := belay.Deployment{
 		ID: "proof of " + rb.ID, Ref: rb.Plan.Ref, Release: rb.Plan.To, Slot: rb.Plan.ToSlot, CreatedAt: now,
-		Targets: targetsOf(translate.Targets(s, cfg), rb.Plan.ToSlot),
+		Targets: translate.Behind(translate.Targets(s, cfg), rb.Plan.ToSlot),
 	}
 	var before []belay.Tick
 	if rb.Plan.Deployment != "" {
-		if dep, err := a.store.Deployment(ctx, rb.Plan.Deployment); err == nil {
+		if dep, err := p.Store.Deployment(ctx, rb.Plan.Deployment); err == nil {
 			if len(dep.PreviousTargets) > 0 {
 				d.Targets = dep.PreviousTargets
 			} else if len(dep.Targets) > 0 && dep.Slot == "" {
 				d.Targets = dep.Targets // taken back in place
 			}
 		}
-		ticks, err := a.store.Ticks(ctx, rb.Plan.Deployment, -math.MaxFloat64)
+		ticks, err := p.Store.Ticks(ctx, rb.Plan.Deployment, -math.MaxFloat64)
 		if err != nil {
 			return belay.Certificate{}, err
 		}
 		before = baseline(ticks)
 	}
-	signals := newRecovery(a, s, d, before)
+	signals := p.recovery(s, d, before)
 	defer signals.close()
-	o := verify.Options{Releases: p.releases(ctx, s, d), Health: probes{a, s, d}, Signals: signals, Log: a.part("verify"), Reg: a.reg}
-	if edge := a.edges.of(s.Rollout.Proxy); edge != nil && rb.Plan.ToSlot != "" {
-		o.Weights, o.Proxy = weights{edge}, s.Rollout.Proxy
+	o := verify.Options{Releases: p.releases(ctx, s, d), Health: probes{p, s, d}, Signals: signals, Log: p.Log, Reg: p.Reg}
+	if e := p.Edges.Of(s.Rollout.Proxy); e != nil && rb.Plan.ToSlot != "" {
+		o.Weights, o.Proxy = weights{e}, s.Rollout.Proxy
 	}
 	if len(s.Health) == 0 {
 		o.Health = nil
@@ -65,16 +88,6 @@ func (p prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificate
 		Rollback: rb.ID, Ref: rb.Plan.Ref, Rung: rb.Rung, Release: rb.Plan.To, From: rb.Plan.From, Slot: rb.Plan.ToSlot,
 		Targets: d.Targets, ProofTime: s.Verify.ProofTime, Timeout: rb.Plan.ProofTimeout.D(),
 	})
-}
-
-func targetsOf(all []belay.Target, slot string) []belay.Target {
-	var out []belay.Target
-	for _, t := range all {
-		if slot == "" || t.Slot == "" || t.Slot == slot {
-			out = append(out, t)
-		}
-	}
-	return out
 }
 
 // baseline keeps what says how users were before: history, and the old release beside the new one.
@@ -95,11 +108,11 @@ func baseline(ticks []belay.Tick) []belay.Tick {
 }
 
 // weights reads the proxy's weights back.
-type weights struct{ e *edge }
+type weights struct{ e *edge.Edge }
 
 // Weights returns the percent of each slot.
 func (w weights) Weights(ctx context.Context) (map[string]int, error) {
-	status, err := w.e.client.Slots(ctx)
+	status, err := w.e.Client.Slots(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -108,30 +121,30 @@ func (w weights) Weights(ctx context.Context) (map[string]int, error) {
 
 // probes asks the health checks anew.
 type probes struct {
-	a *App
+	p *Prover
 	s config.Service
 	d belay.Deployment
 }
 
 // Health probes every check of the targets once.
 func (p probes) Health(ctx context.Context) ([]belay.HealthStatus, error) {
-	return health.ProbeAll(ctx, translate.Assignments(p.s, p.a.config().Dir, belay.ArmCandidate, p.d.Targets)), nil
+	return health.ProbeAll(ctx, translate.Assignments(p.s, p.p.Config().Dir, belay.ArmCandidate, p.d.Targets)), nil
 }
 
-// releases says which version each target reports: by its version page, its metrics or its health page.
-type releases struct {
-	a *App
-	s config.Service
-	d belay.Deployment
+// Releases says which version each target reports: by its version page, its metrics or its health page.
+type Releases struct {
+	Prover     *Prover
+	Service    config.Service
+	Deployment belay.Deployment // metrics from before its beginning do not count
 }
 
 // releases returns nil when the targets have no way to report a release, so that the certificate says so.
-func (p prover) releases(ctx context.Context, s config.Service, d belay.Deployment) verify.Releases {
-	r := releases{p.a, s, d}
+func (p *Prover) releases(ctx context.Context, s config.Service, d belay.Deployment) verify.Releases {
+	r := Releases{p, s, d}
 	if s.Verify.Release != nil {
 		return r
 	}
-	everywhere := translate.Targets(s, p.a.config())
+	everywhere := translate.Targets(s, p.Config())
 	list, err := r.Releases(ctx, append(everywhere, d.Targets...))
 	if err != nil {
 		return r
@@ -145,15 +158,15 @@ func (p prover) releases(ctx context.Context, s config.Service, d belay.Deployme
 }
 
 // Releases asks the targets.
-func (r releases) Releases(ctx context.Context, targets []belay.Target) ([]verify.Reported, error) {
-	if v := r.s.Verify.Release; v != nil {
+func (r Releases) Releases(ctx context.Context, targets []belay.Target) ([]verify.Reported, error) {
+	if v := r.Service.Verify.Release; v != nil {
 		return verify.HTTPReleases{Path: v.HTTP, Version: verify.Version{JSON: v.JSON}}.Releases(ctx, targets)
 	}
-	subject := translate.Subject(r.s, r.d, nil)
+	subject := translate.Subject(r.Service, r.Deployment, nil)
 	subject.Candidate.Targets, subject.Baseline = targets, kpi.Arm{}
-	byMetrics, merr := kpi.ReleasesReported(ctx, r.a.reader, subject, r.a.now())
+	byMetrics, merr := kpi.ReleasesReported(ctx, r.Prover.Reader, subject, r.Prover.Now())
 	byHealth := map[string]string{}
-	for _, h := range health.ProbeAll(ctx, translate.Assignments(r.s, r.a.config().Dir, belay.ArmCandidate, targets)) {
+	for _, h := range health.ProbeAll(ctx, translate.Assignments(r.Service, r.Prover.Config().Dir, belay.ArmCandidate, targets)) {
 		if h.Release != "" {
 			byHealth[h.Target] = h.Release
 		}
@@ -164,9 +177,9 @@ func (r releases) Releases(ctx context.Context, targets []belay.Target) ([]verif
 		// A scrape tells of the past; one from before the proof began would tell of the release that is gone.
 		m, ok := byMetrics[metric.Instance(t.Address)]
 		switch {
-		case byHealth[translate.HostOf(r.s, t.Address)] != "":
-			out[i].Version, out[i].Problem = byHealth[translate.HostOf(r.s, t.Address)], ""
-		case ok && !m.At.Before(r.d.CreatedAt):
+		case byHealth[translate.HostOf(r.Service, t.Address)] != "":
+			out[i].Version, out[i].Problem = byHealth[translate.HostOf(r.Service, t.Address)], ""
+		case ok && !m.At.Before(r.Deployment.CreatedAt):
 			out[i].Version, out[i].Problem = m.Version, ""
 		case ok:
 			out[i].Problem = "not scraped since the rollback"
@@ -189,18 +202,18 @@ type recovery struct {
 	after   []belay.Tick
 }
 
-func newRecovery(a *App, s config.Service, d belay.Deployment, before []belay.Tick) *recovery {
-	o := session.Options{Key: d.ID, Start: d.CreatedAt, Health: a.health, After: math.Inf(-1)}
-	if edge := a.edges.of(s.Rollout.Proxy); edge != nil && d.Slot != "" {
-		o.Traffic = edge.counts.Session(traffic.Side{Slot: d.Slot, Release: d.Release.String()}, traffic.Side{})
+func (p *Prover) recovery(s config.Service, d belay.Deployment, before []belay.Tick) *recovery {
+	o := session.Options{Key: d.ID, Start: d.CreatedAt, Health: p.Health, After: math.Inf(-1)}
+	if e := p.Edges.Of(s.Rollout.Proxy); e != nil && d.Slot != "" {
+		o.Traffic = e.Counts.Session(traffic.Side{Slot: d.Slot, Release: d.Release.String()}, traffic.Side{})
 	}
 	if specs := translate.Specs(s); len(specs) > 0 && (len(d.Targets) > 0 || len(s.Metrics.Selector) > 0) {
 		subject := translate.Subject(s, d, specs)
 		subject.History = -1
-		o.Metrics = kpi.New(a.reader, subject)
+		o.Metrics = kpi.New(p.Reader, subject)
 	}
 	v := session.New(o)
-	return &recovery{policy: translate.JudgePolicy(s, d, a.countsRequests(s)), before: before, session: v, now: a.now, close: v.Close}
+	return &recovery{policy: translate.JudgePolicy(s, d, p.NeedTraffic(s)), before: before, session: v, now: p.Now, close: v.Close}
 }
 
 // Recovered looks once more and says for each signal whether it is back at the level from before.

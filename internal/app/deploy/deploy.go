@@ -1,4 +1,6 @@
-package app
+// Package deploy runs deploy commands and moves traffic forward: what package watch wants of the outside. It is
+// part of the composition root; it decides nothing.
+package deploy
 
 import (
 	"bytes"
@@ -18,19 +20,19 @@ import (
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 )
 
-// deployer runs deploy commands and moves traffic: what package watch wants of the outside on the way forward.
-type deployer struct {
-	config  func() *config.Config
-	proxies func() map[string]*proxyclient.Client
-	log     *slog.Logger
+// Deployer runs deploy commands and sets weights.
+type Deployer struct {
+	Config  func() *config.Config
+	Proxies func() map[string]*proxyclient.Client
+	Log     *slog.Logger
 }
 
 // killGrace is how long a deploy command may take to end once it was told to.
 const killGrace = 10 * time.Second
 
 // Deploy runs the service's deploy command. Values from outside reach it in its environment alone.
-func (d *deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
-	cfg := d.config()
+func (d *Deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
+	cfg := d.Config()
 	s, ok := cfg.Service(dep.Ref)
 	if !ok {
 		return belay.Errorf(belay.CodeNotFound, "run the deploy command of %s: it is not configured any more", dep.Ref)
@@ -70,7 +72,7 @@ func (d *deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it ended well; a process that it left running holds its output open, as daemons do
 	}
-	d.log.Info("deploy command ended", "service", dep.Service, "deployment", dep.ID, "duration", time.Since(began), "error", err)
+	d.Log.Info("deploy command ended", "service", dep.Service, "deployment", dep.ID, "duration", time.Since(began), "error", err)
 	if err != nil {
 		if text := out.text(); text != "" {
 			return fmt.Errorf("run %s: %w: %s", argv[0], err, text)
@@ -81,8 +83,8 @@ func (d *deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
 }
 
 // announce tells the proxy which releases stand behind the slots, so that its counts carry their names.
-func (d *deployer) announce(ctx context.Context, s config.Service, dep belay.Deployment) error {
-	p, ok := d.proxies()[s.Rollout.Proxy]
+func (d *Deployer) announce(ctx context.Context, s config.Service, dep belay.Deployment) error {
+	p, ok := d.Proxies()[s.Rollout.Proxy]
 	if !ok || dep.Slot == "" {
 		return nil
 	}
@@ -98,15 +100,15 @@ func (d *deployer) announce(ctx context.Context, s config.Service, dep belay.Dep
 }
 
 // SetWeight gives the deployment's slot pct percent of the traffic and the previous slot the rest.
-func (d *deployer) SetWeight(ctx context.Context, dep belay.Deployment, pct int) error {
-	s, ok := d.config().Service(dep.Ref)
+func (d *Deployer) SetWeight(ctx context.Context, dep belay.Deployment, pct int) error {
+	s, ok := d.Config().Service(dep.Ref)
 	if !ok {
 		return belay.Errorf(belay.CodeNotFound, "set the traffic of %s: it is not configured any more", dep.Ref)
 	}
 	if s.Rollout.Proxy == "" || dep.Slot == "" {
 		return nil // traffic is the deploy command's business
 	}
-	p, ok := d.proxies()[s.Rollout.Proxy]
+	p, ok := d.Proxies()[s.Rollout.Proxy]
 	if !ok {
 		return belay.Errorf(belay.CodeNotFound, "set the traffic of %s: there is no proxy %s", dep.Ref, s.Rollout.Proxy)
 	}
