@@ -132,7 +132,7 @@ func (j *Judge) lack(s *signal) string {
 func (j *Judge) lackOfProof(s *signal) string {
 	want := -math.Log(j.policy.PassRate)
 	good, possible := s.logGood()
-	if !possible || good >= want {
+	if !possible || good >= want || s.proved {
 		return ""
 	}
 	if s.Kind == belay.KindHistogram && s.Compare && s.cmp.Partner() {

@@ -78,7 +78,14 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 	for i := range tick.Samples {
 		m := &tick.Samples[i]
 		if s := j.byName[m.Signal]; s != nil {
-			s.take(tick.T, m)
+			at := tick.T
+			if m.T < 0 { // history that came with the first tick of the watch
+				at = m.T
+			}
+			s.take(at, m)
+			if at < 0 {
+				continue
+			}
 			if math.IsNaN(j.start) && tick.T >= 0 && m.Arm != belay.ArmBaseline {
 				j.start = tick.T
 			}

@@ -30,6 +30,7 @@ type signal struct {
 	overStop   stats.Counts        // this tick: slower than the hard stop
 	overPast   limit.Past          // before the deployment: slower than the threshold
 	unreadable bool                // the threshold lies above the largest bound
+	proved     bool                // harm was excluded once; what comes later is for the tests against the release
 	under      *stats.Mixture      // evidence that the share is below the threshold's
 	gauge      *limit.Gauge
 }
@@ -210,6 +211,9 @@ func (s *signal) step(t, fresh float64) {
 	}
 	s.cmp.Step(t, fresh)
 	s.over, s.overStop = stats.Counts{}, stats.Counts{}
+	if good, possible := s.logGood(); possible && good >= -math.Log(s.watch.PassRate) {
+		s.proved = true
+	}
 }
 
 // habit is the share of bad events that is usual beside, or else before, the candidate; 0 when unknown.

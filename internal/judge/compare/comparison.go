@@ -139,6 +139,9 @@ func (c *Comparison) Take(t float64, m Sample) {
 	}
 	st.now.Add(m.counts(m.X))
 	c.now.Add(m.counts(m.X))
+	if m.Side == Baseline {
+		c.outlive(t, st, m)
+	}
 	if !c.Histogram {
 		return
 	}
@@ -151,6 +154,18 @@ func (c *Comparison) Take(t float64, m Sample) {
 			st.slow[i].Add(m.counts(m.N - stats.At(m.LE, m.Count, b)))
 		}
 	}
+}
+
+// outlive keeps what the baseline showed beside the candidate: once it gets no more traffic, that is the newest past
+// there is to compare with.
+func (c *Comparison) outlive(t float64, st *stratum, m Sample) {
+	if c.Histogram {
+		st.past.Add(m.LE, m.Count, m.N, m.Sum)
+		c.past.Add(m.LE, m.Count, m.N, m.Sum)
+		return
+	}
+	st.before.add(t, m.N, m.X)
+	c.before.add(t, m.N, m.X)
 }
 
 // Step closes the tick at t; fresh is the weight of the fresh starts that fall due.
