@@ -37,11 +37,13 @@ type Engine struct {
 
 	lifecycle sync.Mutex    // Start and Stop
 	stopping  chan struct{} // closed when nothing new may begin
-	acting    sync.RWMutex  // read-held during an act and its record; Stop waits for it
+	acting    sync.RWMutex  // read-held during an act, or the end, and its record; Stop waits for it
 
-	mu   sync.Mutex // guards what follows and orders the writes to the journal
-	db   *sql.DB
-	dbos dbos.Context
+	opened sync.Mutex // guards db and dbos
+	db     *sql.DB
+	dbos   dbos.Context
+
+	mu   sync.Mutex // guards subs and orders the writes to the journal
 	subs map[string]map[chan belay.Rollback]struct{}
 }
 
@@ -94,14 +96,14 @@ func (e *Engine) Start(ctx context.Context) error {
 }
 
 func (e *Engine) parts() (dbos.Context, *sql.DB) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.opened.Lock()
+	defer e.opened.Unlock()
 	return e.dbos, e.db
 }
 
 func (e *Engine) setParts(c dbos.Context, db *sql.DB) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.opened.Lock()
+	defer e.opened.Unlock()
 	e.dbos, e.db = c, db
 }
 

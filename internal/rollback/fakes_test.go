@@ -24,6 +24,8 @@ type journal struct {
 	quarantine []belay.Quarantine
 	stable     []belay.StableRelease
 	broken     error
+	saved      func(ctx context.Context, rb belay.Rollback) // called after a save
+	touched    func(id string)                              // called before a read or a save
 }
 
 func newJournal() *journal {
@@ -33,7 +35,13 @@ func newJournal() *journal {
 	}
 }
 
-func (j *journal) SaveRollback(_ context.Context, rb belay.Rollback, events ...belay.Event) error {
+func (j *journal) SaveRollback(ctx context.Context, rb belay.Rollback, events ...belay.Event) error {
+	if j.touched != nil {
+		j.touched(rb.ID)
+	}
+	if j.saved != nil {
+		defer j.saved(ctx, rb)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.broken != nil {
@@ -51,6 +59,9 @@ func (j *journal) SaveRollback(_ context.Context, rb belay.Rollback, events ...b
 }
 
 func (j *journal) Rollback(_ context.Context, id string) (belay.Rollback, error) {
+	if j.touched != nil {
+		j.touched(id)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	rb, ok := j.rollbacks[id]

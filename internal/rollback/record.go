@@ -32,13 +32,13 @@ func keep[T any](r *run, name string, fn func(ctx context.Context) (T, error)) (
 	return out, nil
 }
 
-// act records an attempt. Stop waits for it and for its record, so that a graceful stop never makes an act
-// happen twice.
-func (r *run) act(name string, fn func(ctx context.Context) (attempt, error)) (attempt, error) {
+// guarded is record for what should not happen twice: Stop waits for it and for its record.
+func guarded[T any](r *run, name string, fn func(ctx context.Context) (T, error)) (T, error) {
 	r.e.acting.RLock()
 	if r.e.isStopping() {
 		r.e.acting.RUnlock() // before waiting: Stop waits for the lock
-		return attempt{}, r.halt(r.ctx)
+		var none T
+		return none, r.halt(r.ctx)
 	}
 	defer r.e.acting.RUnlock()
 	return keep(r, name, fn)

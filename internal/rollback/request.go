@@ -151,11 +151,12 @@ func (e *Engine) Look(ctx context.Context, p belay.Plan) []belay.StepLook {
 // Abort stops a rollback before its next step. It is durable, it does not interrupt a step, and once the last
 // step is done it stops only what a failed proof would have begun. Aborting twice is aborting once.
 func (e *Engine) Abort(ctx context.Context, id, actor string) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.db == nil {
+	_, db := e.parts()
+	if db == nil {
 		return belay.Errorf(belay.CodeUnavailable, "belay is not running rollbacks: it is starting or stopping")
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	rb, err := e.opts.Journal.Rollback(ctx, id)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func (e *Engine) Abort(ctx context.Context, id, actor string) error {
 		return belay.Errorf(belay.CodeConflict, "rollback %s cannot be aborted: it is %s", rb.ID, rb.State)
 	}
 	now := e.now()
-	if err := saveAbort(ctx, e.db, rb.ID, abort{Actor: actor, At: now}); err != nil {
+	if err := saveAbort(ctx, db, rb.ID, abort{Actor: actor, At: now}); err != nil {
 		return err
 	}
 	ev := event(rb, "abort", belay.EventAct, now, actor+" asked to abort the rollback; the step under way ends first")

@@ -65,6 +65,42 @@ func TestAnActThatOutlastsTheStopIsDoneAgain(t *testing.T) {
 	}
 }
 
+func TestAnEndThatWasWrittenStaysAsItWasWritten(t *testing.T) {
+	w := newWorld(t, verdict(belay.CheckPassed))
+	e := w.start()
+	stopped := make(chan error, 1)
+	w.journal.saved = func(ctx context.Context, rb belay.Rollback) {
+		if !rb.State.Final() {
+			return
+		}
+		go func() { // the process ends between the write and its record
+			impatient, cancel := context.WithCancel(context.Background())
+			cancel()
+			stopped <- e.Stop(impatient)
+		}()
+		<-ctx.Done()
+	}
+	if err := e.Run(t.Context(), newPlan(t, "r-1", steps("a")), "belay"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	before, err := w.journal.Rollback(t.Context(), "r-1")
+	if err != nil || before.State != belay.RollbackVerified {
+		t.Fatal(before.State, err)
+	}
+	touched := make(chan string, 9)
+	w.journal.saved, w.journal.touched = nil, func(id string) { touched <- id }
+	e = w.start()
+	<-touched // the workflow has come to its end again
+	w.stop(e)
+	w.journal.touched = nil
+	if after, err := w.journal.Rollback(t.Context(), "r-1"); err != nil || !after.EndedAt.Equal(before.EndedAt) || len(touched) != 0 {
+		t.Errorf("ended at %s, then at %s (%v)", before.EndedAt, after.EndedAt, err)
+	}
+}
+
 func TestAProofIsRepeatedAfterAStop(t *testing.T) {
 	proving := make(chan struct{}, 1)
 	n := 0

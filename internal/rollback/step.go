@@ -163,7 +163,7 @@ func (r *run) attempts(s belay.Step, rec *belay.StepRecord) (attempt, error) {
 				return last, nil
 			}
 		}
-		a, err := r.act(fmt.Sprintf("act %d %s", n, s.Key), func(ctx context.Context) (attempt, error) { return r.try(ctx, s) })
+		a, err := guarded(r, fmt.Sprintf("act %d %s", n, s.Key), func(ctx context.Context) (attempt, error) { return r.try(ctx, s) })
 		if err != nil {
 			return attempt{}, err
 		}

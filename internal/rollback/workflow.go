@@ -141,9 +141,13 @@ func (r *run) certify(ctx context.Context) (belay.Certificate, error) {
 }
 
 // finish writes the end. A rollback that failed without a certificate gets one that says why; so every one that
-// was not aborted ends with exactly one.
+// was not aborted ends with exactly one. An end that was written and not recorded (the process died in between)
+// stays as it was written.
 func (r *run) finish(state belay.RollbackState, why string) error {
-	ended, err := record(r, "finish", func(ctx context.Context) (time.Time, error) {
+	ended, err := guarded(r, "finish", func(ctx context.Context) (time.Time, error) {
+		if known, err := r.e.opts.Journal.Rollback(ctx, r.rb.ID); err == nil && known.ID == r.rb.ID && known.State.Final() {
+			return known.EndedAt, nil
+		}
 		at := r.e.now()
 		rb, events := r.ending(state, why, at)
 		if err := r.commit(ctx, rb, events); err != nil {
