@@ -60,7 +60,7 @@ func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (b
 	}
 	actor := orUnknown(req.Actor)
 	if req.DryRun {
-		d, err := a.wouldRevert(ctx, ref, to)
+		d, err := a.conductor.Preview(ctx, ref, to)
 		if err != nil {
 			return belay.RollbackAnswer{}, err
 		}
@@ -95,7 +95,11 @@ func (a *App) Plan(ctx context.Context, ref belay.Ref) (belay.RollbackAnswer, er
 	if err != nil {
 		return belay.RollbackAnswer{}, err
 	}
-	d, err := a.wouldRevert(ctx, ref, belay.Release{})
+	d, err := a.conductor.Preview(ctx, ref, belay.Release{})
+	if belay.CodeOf(err) == belay.CodeConflict {
+		// Nothing can be taken back now: show the way back of the next deployment.
+		d, err = a.next(ctx, ref)
+	}
 	if err != nil {
 		return belay.RollbackAnswer{}, err
 	}
@@ -107,33 +111,15 @@ func (a *App) Plan(ctx context.Context, ref belay.Ref) (belay.RollbackAnswer, er
 	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p)}, nil
 }
 
-// wouldRevert is the deployment that a rollback of the service would take back now: the active one, or the one
-// that made the stable release. to, if not zero, replaces where it goes back to.
-func (a *App) wouldRevert(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
-	active, err := a.store.Deployments(ctx, belay.DeploymentFilter{Service: ref.Service, Environment: ref.Environment, Active: true, Limit: 1})
+// next stands for the deployment that comes next.
+func (a *App) next(ctx context.Context, ref belay.Ref) (belay.Deployment, error) {
+	d := belay.Deployment{Ref: ref, Release: belay.Release{Version: "(the next release)"}, Previous: belay.Release{Version: "(the release before it)"}}
+	stable, known, err := a.store.Stable(ctx, ref)
 	if err != nil {
-		return belay.Deployment{}, err
+		return d, err
 	}
-	if len(active) == 1 {
-		d := active[0]
-		if !to.IsZero() {
-			d.Previous = to
-		}
-		return d, nil
-	}
-	history, err := a.store.StableHistory(ctx, ref, 2)
-	if err != nil {
-		return belay.Deployment{}, err
-	}
-	d := belay.Deployment{Ref: ref}
-	if len(history) > 0 {
-		d.Release, d.Slot = history[0].Release, history[0].Slot
-	}
-	if len(history) > 1 {
-		d.Previous, d.PreviousSlot = history[1].Release, history[1].Slot
-	}
-	if !to.IsZero() {
-		d.Previous = to
+	if known {
+		d.Previous, d.PreviousSlot = stable.Release, stable.Slot
 	}
 	return d, nil
 }

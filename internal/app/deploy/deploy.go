@@ -18,6 +18,7 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
+	"github.com/belaydev/belay/internal/watch"
 )
 
 // Deployer runs deploy commands and sets weights.
@@ -38,7 +39,7 @@ func (d *Deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
 		return belay.Errorf(belay.CodeNotFound, "run the deploy command of %s: it is not configured any more", dep.Ref)
 	}
 	if len(s.Deploy.Command) == 0 {
-		return belay.Errorf(belay.CodeInvalid, "%s has no deploy.command", dep.Ref)
+		return fmt.Errorf("%w: %w", belay.Errorf(belay.CodeInvalid, "%s has no deploy.command", dep.Ref), watch.ErrNothingChanged)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Deploy.Timeout, fmt.Errorf("deploy.timeout of %s is over", s.Deploy.Timeout))
 	defer cancel()
@@ -64,8 +65,11 @@ func (d *Deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killGrace
 	began := time.Now()
-	err := cmd.Run()
-	if ctx.Err() != nil && cmd.Process != nil {
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w: %w", argv[0], err, watch.ErrNothingChanged)
+	}
+	err := cmd.Wait()
+	if ctx.Err() != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever did not listen
 		err = context.Cause(ctx)
 	}

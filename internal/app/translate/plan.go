@@ -3,8 +3,11 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/belaydev/belay/internal/config"
+	"github.com/belaydev/belay/internal/rollback/driver/command"
+	"github.com/belaydev/belay/internal/rollback/driver/http"
 	"github.com/belaydev/belay/internal/rollback/driver/proxy"
 	"github.com/belaydev/belay/internal/rollback/plan"
 )
@@ -30,6 +33,11 @@ func stepSpec(s config.Step, cfg *config.Config) (plan.StepSpec, error) {
 	switch {
 	case s.Proxy != "":
 		out.Target, args = "proxy "+s.Proxy, proxy.Args{Proxy: s.Proxy}
+	case len(s.Command) > 0:
+		out.Target = strings.Join(s.Command, " ")
+		args = command.Args{Argv: s.Command, Inspect: s.Inspect, Reads: command.ReadsVersion, Dir: cfg.Dir}
+	case s.HTTP != nil:
+		out.Target, args = s.HTTP.Method+" "+s.HTTP.URL, httpArgs(s.HTTP)
 	}
 	b, err := json.Marshal(args)
 	if err != nil {
@@ -44,4 +52,17 @@ func stepSpec(s config.Step, cfg *config.Config) (plan.StepSpec, error) {
 		out.Next = &next
 	}
 	return out, nil
+}
+
+// httpArgs keeps where a secret is, never the secret: a plan is stored and shown.
+func httpArgs(h *config.HTTPStep) http.Args {
+	out := http.Args{Method: h.Method, URL: h.URL, Headers: h.Headers, Body: h.Body,
+		Token: http.Secret{Env: h.Token.Env, File: h.Token.File}}
+	for _, r := range h.Status {
+		out.Status = append(out.Status, http.StatusRange{Low: r.Low, High: r.High})
+	}
+	if i := h.Inspect; i != nil {
+		out.Inspect = &http.Inspect{URL: i.URL, JSON: i.JSON, Equals: i.Equals}
+	}
+	return out
 }
