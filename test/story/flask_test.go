@@ -7,17 +7,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/test/world"
 )
 
 // TestFlaskShop runs the whole loop against an application as teams write them: each of its releases, in turn,
 // through one proxy, with users all the while.
 func TestFlaskShop(t *testing.T) {
-	p := ports(t, 4)
+	p := world.Ports(t, 4)
 	yaml, err := os.ReadFile("../../examples/flask-shop/belay.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -32,45 +32,44 @@ func TestFlaskShop(t *testing.T) {
 	}
 	// Six bad releases within minutes would end at the loop guard, which has its own test.
 	text = strings.ReplaceAll(text, "    verify:\n", "    rollback: {max_per_hour: 60}\n    verify:\n")
-	w := newWorld(t, text, nil)
-	w.copyTree("../../examples/flask-shop", ".")
-	w.write("belay.yaml", strings.ReplaceAll(text, "{{listen}}", w.addr), 0o600)
-	w.env = append(w.env, "SHOP_RUN="+filepath.Join(w.dir, "run"), "PATH=/usr/bin:/bin:/usr/sbin:/sbin")
-	t.Cleanup(func() { stopByPidFiles(w, "run") })
-	w.spawn("belay proxy", w.bin, "proxy")
-	w.serve()
+	w := world.New(t, text, nil)
+	w.CopyTree("../../examples/flask-shop", ".")
+	w.Write("belay.yaml", strings.ReplaceAll(text, "{{listen}}", w.Addr), 0o600)
+	w.Env = append(w.Env, "SHOP_RUN="+filepath.Join(w.Dir, "run"), "PATH=/usr/bin:/bin:/usr/sbin:/sbin")
+	w.StopByPidFiles("run")
+	w.Spawn("belay proxy", w.Bin, "proxy")
+	w.Serve()
 
-	r := w.deploy(0, "shop", "--version", "1.0.0")
-	mustHave(t, r, r.Deployment.State == belay.StateBaking || r.Deployment.State == belay.StateSucceeded, "the first release is not healthy")
-
-	users := w.load("http://"+p[0], 60, []request{{"GET", "/", 40}, {"GET", "/products/7", 30}, {"POST", "/checkout", 30}})
-	w.until("users are served", 10*time.Second, func() error { return get("http://"+p[0]+"/", nil) })
+	users := w.Load("http://"+p[0], 60, []world.Request{
+		{Method: "GET", Path: "/", Share: 40}, {Method: "GET", Path: "/products/7", Share: 30}, {Method: "POST", Path: "/checkout", Share: 30}})
+	r := w.Deploy(0, "shop", "--version", "1.0.0")
+	world.MustHave(t, r, r.Deployment.State == belay.StateBaking || r.Deployment.State == belay.StateSucceeded, "the first release is not healthy")
 
 	t.Run("Good", func(t *testing.T) {
-		r := w.deploy(0, "shop", "--version", "1.1.0")
-		mustHave(t, r, r.Deployment.Card.Verdict == belay.VerdictHealthy, "verdict %s", r.Deployment.Card.Verdict)
-		if _, errOut, code := w.run("promote", "shop"); code != 0 {
+		r := w.Deploy(0, "shop", "--version", "1.1.0")
+		world.MustHave(t, r, r.Deployment.Card.Verdict == belay.VerdictHealthy, "verdict %s", r.Deployment.Card.Verdict)
+		if _, errOut, code := w.Run("promote", "shop"); code != 0 {
 			t.Fatalf("promote: %s", errOut)
 		}
 	})
 	bad := func(name, version, culprit string, during func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
-			done := make(chan report, 1)
-			go func() { done <- w.deploy(3, "shop", "--version", version) }()
+			done := make(chan world.Report, 1)
+			go func() { done <- w.Deploy(3, "shop", "--version", version) }()
 			if during != nil {
 				during(t)
 			}
 			r := <-done
 			c := r.Deployment.Card
-			mustHave(t, r, r.Rollback != nil && r.Rollback.Certificate != nil && r.Rollback.Certificate.Result == belay.ResultVerified, "the rollback has no verified certificate")
+			world.MustHave(t, r, r.Rollback != nil && r.Rollback.Certificate != nil && r.Rollback.Certificate.Result == belay.ResultVerified, "the rollback has no verified certificate")
 			if culprit != "" {
-				mustHave(t, r, slices.ContainsFunc(c.Culprits, func(s string) bool { return strings.Contains(s, culprit) }), "culprits %v, want %s", c.Culprits, culprit)
+				world.MustHave(t, r, slices.ContainsFunc(c.Culprits, func(s string) bool { return strings.Contains(s, culprit) }), "culprits %v, want %s", c.Culprits, culprit)
 			}
 			var home struct{ Version string }
-			if err := get("http://"+p[0]+"/", &home); err != nil || home.Version != "1.1.0" {
+			if err := world.Get("http://"+p[0]+"/", &home); err != nil || home.Version != "1.1.0" {
 				t.Errorf("users are on %q, %v; want 1.1.0", home.Version, err)
 			}
-			_, errOut, code := w.run("deploy", "shop", "--version", version)
+			_, errOut, code := w.Run("deploy", "shop", "--version", version)
 			if code != 7 || !strings.Contains(errOut, "quarantine") {
 				t.Errorf("deploying %s again: exit code %d, %s; want it refused as quarantined", version, code, errOut)
 			}
@@ -79,38 +78,27 @@ func TestFlaskShop(t *testing.T) {
 	bad("Failing", "1.2.0", "error_rate", nil)
 	bad("Slow", "1.3.0", "response_time", nil)
 	bad("Leaking", "1.4.0", "memory_usage", nil)
-	before := users.bad.Load()
+	before := users.Bad.Load()
 	bad("CrashingAtStart", "1.5.0", "", nil)
-	if n := users.bad.Load() - before; n > 0 {
+	if n := users.Bad.Load() - before; n > 0 {
 		t.Errorf("a release that never started harmed %d requests; it should have got no traffic", n)
 	}
 	bad("DatabaseGoesAway", "1.6.0", "web", func(t *testing.T) {
-		w.until("1.6.0 has traffic", 30*time.Second, func() error {
-			list, err := w.api.Deployments(t.Context(), belay.DeploymentFilter{Service: "shop", Active: true, Limit: 1})
+		w.Until("1.6.0 has traffic", 30*time.Second, func() error {
+			list, err := w.API.Deployments(t.Context(), belay.DeploymentFilter{Service: "shop", Active: true, Limit: 1})
 			if err != nil || len(list) == 0 || list[0].Weight == 0 || list[0].Release.Version != "1.6.0" {
-				return errNotYet
+				return world.ErrNotYet
 			}
 			return nil
 		})
-		if err := os.Rename(filepath.Join(w.dir, "run/orders-v2"), filepath.Join(w.dir, "run/gone")); err != nil {
+		if err := os.Rename(filepath.Join(w.Dir, "run/orders-v2"), filepath.Join(w.Dir, "run/gone")); err != nil {
 			t.Error(err)
 		}
 	})
-	if r := w.show("shop"); !strings.Contains(r.Deployment.Card.Reason, "database") {
+	if r := w.Show("shop"); !strings.Contains(r.Deployment.Card.Reason, "database") {
 		t.Errorf("reason %q does not name the broken dependency", r.Deployment.Card.Reason)
 	}
-	if users.total.Load() < 500 {
-		t.Errorf("only %d requests were sent: the load did not run", users.total.Load())
-	}
-}
-
-// stopByPidFiles ends what deploy scripts left running, by the ids they wrote.
-func stopByPidFiles(w *world, folder string) {
-	files, _ := filepath.Glob(filepath.Join(w.dir, folder, "*.pid"))
-	for _, f := range files {
-		if pid := readPid(f); pid > 1 {
-			_ = syscall.Kill(-pid, syscall.SIGKILL) // started with setsid: a group of its own
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+	if users.Total.Load() < 500 {
+		t.Errorf("only %d requests were sent: the load did not run", users.Total.Load())
 	}
 }
