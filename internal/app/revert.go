@@ -70,11 +70,44 @@ func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (b
 	if err != nil {
 		return belay.RollbackAnswer{}, err
 	}
+	if err := a.begun(ctx, d); err != nil {
+		return belay.RollbackAnswer{}, err
+	}
 	answer := belay.RollbackAnswer{Rollback: d.Rollback, Deployment: d.ID}
 	if answer.Plan, err = a.planOf(d, actor, req.Reason); err == nil {
 		answer.Text = plan.Text(answer.Plan)
 	}
 	return answer, nil
+}
+
+// begun waits until the rollback of d is on record, so that whoever asked for it can follow it, or was refused.
+func (a *App) begun(ctx context.Context, d belay.Deployment) error {
+	rollbacks, done := a.engine.Subscribe(d.Rollback)
+	defer done()
+	deployments, end := a.conductor.Subscribe(d.ID)
+	defer end()
+	for {
+		_, err := a.store.Rollback(ctx, d.Rollback)
+		if belay.CodeOf(err) != belay.CodeNotFound {
+			return err
+		}
+		now, err := a.store.Deployment(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		if now.State.Final() {
+			return belay.Errorf(belay.CodeConflict, "roll back %s: %s", d.Ref, now.Reason).WithNext("belay show %s tells more", d.ID)
+		}
+		select {
+		case <-rollbacks:
+		case _, more := <-deployments:
+			if !more {
+				deployments = nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // preview is the plan that would be followed, with what every step's target says now.

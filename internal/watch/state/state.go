@@ -108,7 +108,7 @@ func (m *machine) begin() {
 		m.to(belay.StateDeploying, belayActor, "%s deploys %s and will tell of its end", m.d.Actor, m.d.Release)
 	default:
 		m.to(belay.StateDeploying, belayActor, "the deploy command brings %s", m.d.Release)
-		m.do(RunDeploy{Drain: m.staged()})
+		m.do(RunDeploy{Drain: m.d.Slot != ""})
 	}
 }
 

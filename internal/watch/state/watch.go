@@ -150,6 +150,16 @@ func (m *machine) neverHealthy() bool {
 	return m.d.HealthyAt.IsZero() && checks > 0 && (unknown < checks || !m.blind())
 }
 
+// failing names the first check of the new release that does not pass, and why; "" when none says.
+func failing(card belay.Card) string {
+	for _, h := range card.Health {
+		if h.Arm == belay.ArmCandidate && h.State != belay.HealthHealthy && h.Detail != "" {
+			return h.Check + " says " + h.Detail
+		}
+	}
+	return ""
+}
+
 func (m *machine) looked(card belay.Card) {
 	m.see(card)
 	if m.d.Promoted != "" && m.d.State == belay.StateBaking { // a person has decided: evidence is kept, not acted on
@@ -194,7 +204,7 @@ func (m *machine) lookedWhileWatching(card belay.Card) {
 		}
 	case m.neverHealthy():
 		if m.p.StartDeadline > 0 && onStep >= m.p.StartDeadline {
-			m.timeOut(m.p.OnTimeout.NeverHealthy, fmt.Sprintf("%s was never healthy within %s", m.d.Release, belay.Duration(m.p.StartDeadline)))
+			m.timeOut(m.p.OnTimeout.NeverHealthy, fmt.Sprintf("%s was never healthy within %s%s", m.d.Release, belay.Duration(m.p.StartDeadline), because(failing(card))))
 		}
 	case m.p.Deadline <= 0 || onStep < m.p.Deadline:
 	case !served && card.Verdict == belay.VerdictHealthy || !confirmed && card.Verdict != belay.VerdictBlind:

@@ -69,23 +69,30 @@ func (d *Driver) Inspect(ctx context.Context, a belay.Action) (belay.Look, error
 		return belay.Look{Progress: belay.ProgressUnknown, Detail: "no inspect command: only the proof can tell"}, nil
 	}
 	p := d.program(args.Inspect, args, a)
-	out, err := p.capture(ctx)
+	out, complaint, err := p.capture(ctx)
 	code := 0
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && ctx.Err() == nil && exit.Exited() {
 		code, err = exit.ExitCode(), nil
 	}
 	if err != nil {
-		return belay.Look{}, explain(ctx, "inspect "+a.Target+": run "+args.Inspect[0], err, out)
+		return belay.Look{}, explain(ctx, "inspect "+a.Target+": run "+args.Inspect[0], err, complaint+out)
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	first = strings.TrimSpace(first)
+	first := firstLine(out)
 	if args.Reads == ReadsVersion && code == 0 {
 		return compare(first, a), nil
+	}
+	if first == "" {
+		first = firstLine(complaint)
 	}
 	if args.Reads == ReadsVersion {
 		return belay.Look{}, fmt.Errorf("inspect %s: %s ended with exit status %d: %s", a.Target, args.Inspect[0], code, first)
 	}
 	return answer(args.Inspect[0], code, first, a.Target)
+}
+
+func firstLine(text string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(first)
 }
 
 // answer reads an exit status.

@@ -193,6 +193,21 @@ func TestAnInspectThatFailsIsAnError(t *testing.T) {
 	}
 }
 
+func TestAWarningOfTheInspectProgramIsNotItsAnswer(t *testing.T) {
+	p := newPlace(t)
+	p.write("inspect.sh", "#!/bin/sh\necho warning: the cluster is old >&2\necho 1.9\n", 0o700)
+	a := p.action(command.Args{Argv: []string{"x"}, Inspect: []string{"./inspect.sh"}, Reads: command.ReadsVersion})
+	a.To.Version = "1.9"
+	look, err := p.driver().Inspect(t.Context(), a)
+	if err != nil || look.Progress != belay.ProgressDone {
+		t.Errorf("got %+v, %v; want what it printed", look, err)
+	}
+	p.write("inspect.sh", "#!/bin/sh\necho no such process >&2\n", 0o700)
+	if look, err = p.driver().Inspect(t.Context(), a); err != nil || look.Progress != belay.ProgressPending {
+		t.Errorf("nothing printed: %+v, %v; want pending", look, err)
+	}
+}
+
 // line waits for the first line that a program writes into a pipe of the given name.
 func (p place) line(name string) string {
 	p.t.Helper()

@@ -82,24 +82,25 @@ func (p program) run(ctx context.Context, l *lock) (out string, err error) {
 	return text, errors.Join(err, rerr)
 }
 
-// capture runs a program that leaves nothing behind.
-func (p program) capture(ctx context.Context) (string, error) {
+// capture runs a program that leaves nothing behind. What it printed and what it complained of are kept apart: a
+// warning is not an answer.
+func (p program) capture(ctx context.Context) (out, complaint string, err error) {
 	cmd := p.command()
-	var out kept
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var stdout, stderr kept
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = 100 * time.Millisecond
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", err
+		return "", "", err
 	}
-	err := p.end(ctx, cmd)
+	err = p.end(ctx, cmd)
 	if errors.Is(err, exec.ErrWaitDelay) { // it left something behind that holds its output
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // gone already is as good
 		err = nil
 	}
-	return out.String(), err
+	return stdout.String(), stderr.String(), err
 }
 
 // end waits for the process. When ctx ends first, its group is asked to end, and made to after the grace.
