@@ -115,7 +115,7 @@ func (j *Judge) lack(s *signal) string {
 		return ""
 	case s.newest < 0 && (s.cmp == nil || s.Kind == belay.KindHistogram):
 		return s.Name + ": no sample yet"
-	case s.Required && j.last-s.newest >= j.policy.StaleAfter:
+	case s.Required && s.newest >= 0 && j.last-s.newest >= j.policy.StaleAfter:
 		return fmt.Sprintf("%s: no sample for %s", s.Name, phrase.Seconds(j.last-s.newest))
 	case s.gauge != nil && s.gauge.Broken:
 		return fmt.Sprintf("%s: %s is beyond the limit of %s", s.Name, s.value(s.gauge.Value[candidate]), s.value(*s.Threshold))
