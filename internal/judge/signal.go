@@ -57,12 +57,21 @@ func (s *signal) settle(kind belay.SampleKind) {
 	}
 	s.cmp = compare.New(compare.Settings{
 		Histogram: kind == belay.KindHistogram, Off: !s.Compare, Margin: s.Margin, SmallestChange: s.SmallestChange,
-		Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Learn: s.learn, Warmup: s.watch.Warmup,
+		SmallestShift: s.smallestShift(), Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Learn: s.learn, Warmup: s.watch.Warmup,
 	})
 	s.limit, s.stop = s.shareLimit(s.Threshold), s.shareLimit(s.HardStop)
 	if s.limit != nil {
 		s.under = stats.NewMixture(s.limit.Allowed)
 	}
+}
+
+// smallestShift is the absolute part of the smallest change of response times: nobody notices five milliseconds, and
+// two instances of one release differ by that much.
+func (s *signal) smallestShift() float64 {
+	if s.Unit == "s" {
+		return 0.005
+	}
+	return 0
 }
 
 // shareLimit turns a limit into the share of bad, or slow, events that it allows. A limit that makes no sense for the

@@ -13,6 +13,7 @@ type Settings struct {
 	Off            bool    // count only
 	Margin         float64 // odds ratio up to which releases may differ persistently
 	SmallestChange float64 // absolute for events, relative for a histogram
+	SmallestShift  float64 // of a histogram: the absolute part, in its unit; a smaller shift is nobody's business
 	Harm           float64 // odds ratio that must be excluded for healthy
 	Quantile       float64 // that people look at
 	Dispersion     float64 // size of the clumps in which bad events come
@@ -151,9 +152,36 @@ func (c *Comparison) Take(t float64, m Sample) {
 	}
 	if c.tests != nil {
 		for i, b := range c.tests.bounds {
-			st.slow[i].Add(m.counts(m.N - stats.At(m.LE, m.Count, b)))
+			st.slow[i].Add(m.counts(c.slow(&m, b)))
 		}
 	}
+}
+
+// slow counts the observations of a sample that are slower than the boundary b. At small boundaries those of the
+// baseline count that would be slower, had it been slower by the smallest shift: a difference of a millisecond or two
+// matters to nobody, however many requests show it. At large ones the margin is more than the shift.
+func (c *Comparison) slow(m *Sample, b float64) float64 {
+	if m.Side == Candidate {
+		return m.N - stats.At(m.LE, m.Count, b)
+	}
+	return c.slowish(m.LE, m.Count, m.N, b)
+}
+
+// slowish counts observations beyond the boundary b less the smallest shift, rounded up: interpolating between
+// boundaries never makes equal releases unequal, since there are at least as many as beyond b itself.
+func (c *Comparison) slowish(le, count []float64, n, b float64) float64 {
+	exact := n - stats.At(le, count, b)
+	if b > 10*c.SmallestShift {
+		return exact
+	}
+	if b <= c.SmallestShift {
+		return n
+	}
+	above, ok := stats.Above(le, count, n, b-c.SmallestShift)
+	if !ok {
+		return exact
+	}
+	return math.Min(n, math.Ceil(above-1e-9))
 }
 
 // outlive keeps what the baseline showed beside the candidate: once it gets no more traffic, that is the newest past

@@ -79,11 +79,12 @@ func (c *Comparison) slowerThan(mine, base *stats.Histogram) bool {
 		return false
 	}
 	by := 1 + c.SmallestChange
-	if mine.Sum > 0 && base.Sum > 0 && mine.Sum/mine.N >= by*base.Sum/base.N {
+	beyond := func(is, was float64) bool { return is >= by*was && is-was >= c.SmallestShift }
+	if mine.Sum > 0 && base.Sum > 0 && beyond(mine.Sum/mine.N, base.Sum/base.N) {
 		return true
 	}
 	for _, q := range [...]float64{0.5, 0.9, c.Quantile, 0.99} {
-		if mine.Quantile(q) >= by*base.Quantile(q) {
+		if beyond(mine.Quantile(q), base.Quantile(q)) {
 			return true
 		}
 	}

@@ -281,7 +281,7 @@ func (s *tests) references(st *stratum) []reference {
 		refs = append(refs, st.before.reference(s.c.SmallestChange, s.c.Harm))
 	case s.bounds != nil && st.past.N >= pastMinStratum:
 		for _, b := range s.bounds {
-			h := history{n: st.past.N, x: st.past.N - stats.At(st.past.LE, st.past.Count, b)}
+			h := history{n: st.past.N, x: s.c.slowish(st.past.LE, st.past.Count, st.past.N, b)}
 			refs = append(refs, h.reference(0.01, s.c.Harm))
 		}
 	}
