@@ -178,7 +178,7 @@ func TestAPersonSteers(t *testing.T) {
 		t.Fatalf("looking changed the version to %s", v)
 	}
 	out := w.MustRun("rollback", "app", "--yes", "--reason", "checkout is slow")
-	if v := app.Version(); v != "1.0" || !strings.Contains(out, "verified") {
+	if v := app.Version(); v != "1.0" || !strings.Contains(out, "ROLLBACK VERIFIED") {
 		t.Errorf("%s runs after belay rollback --yes:\n%s", v, out)
 	}
 	if out := w.MustRun("history", "app"); !strings.Contains(out, "1.1") || !strings.Contains(out, "rolled") {

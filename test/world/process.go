@@ -96,13 +96,27 @@ func (p *Process) Kill() {
 func (w *World) Serve() *Process {
 	w.T.Helper()
 	p := w.Spawn("belay serve", w.Bin, "serve")
+	w.Ready(p)
+	return p
+}
+
+// Ready waits until the controller that is being started is ready.
+func (w *World) Ready(p *Process) {
+	w.T.Helper()
 	w.Until("belay serve is ready", 20*time.Second, func() error {
 		if p.Ended() {
 			w.T.Fatalf("belay serve ended: %v\n%s", p.Err, p.Log)
 		}
 		return Get("http://"+w.Addr+"/-/ready", nil)
 	})
-	return p
+}
+
+// Wait lets time pass: for a moment that is chosen at random and that nothing signals.
+func (w *World) Wait(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-w.T.Context().Done():
+	}
 }
 
 // StopByPidFiles ends, at the end of the test, what scripts left running, by the ids they wrote into a folder.

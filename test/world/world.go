@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,23 +75,33 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// Ports returns n free loopback addresses. They are all held until they are returned, so they differ.
+// Ports returns n free loopback addresses that differ from all others of this process. They lie below the range that
+// the system gives to outgoing connections, which would else take one before its server does.
 func Ports(t *testing.T, n int) []string {
 	t.Helper()
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
 	var out []string
-	var held []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for tries := 0; len(out) < n && tries < 1000; tries++ {
+		if ports.next < 12000 || ports.next >= 32000 {
+			ports.next = 12000 + rand.IntN(20000)
 		}
-		held = append(held, l)
-		out = append(out, l.Addr().String())
+		addr := fmt.Sprintf("127.0.0.1:%d", ports.next)
+		ports.next++
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			out = append(out, addr)
+		}
 	}
-	for _, l := range held {
-		l.Close()
+	if len(out) < n {
+		t.Fatal("there are no free ports")
 	}
 	return out
+}
+
+var ports struct {
+	mu   sync.Mutex
+	next int
 }
 
 // Write writes a file into the folder and returns its path.
