@@ -16,6 +16,9 @@ func (s section) checkSignals(svc Service) {
 		} else {
 			s.checkCustom(sig, at)
 		}
+		if strings.TrimSpace(sig.Query) != "" {
+			s.checkQuery(sig.Query, at+".query")
+		}
 		if sig.Threshold != nil {
 			s.checkLimit(sig, *sig.Threshold, at+".threshold")
 			if sig.Direction == EitherIsWorse {
@@ -49,10 +52,22 @@ func (s section) checkCustom(sig Signal, at string) {
 		}
 		s.fault(fmt.Sprintf("belay does not know how to measure %s", sig.Name), hint, at)
 	}
-	if sig.Query == "" || s.places.Has(at+".query") && strings.TrimSpace(sig.Query) != "" {
+	if sig.Query != "" && strings.TrimSpace(sig.Query) == "" {
+		s.fault("the query is empty", "", at+".query")
+	}
+}
+
+// checkQuery leaves what another server is to evaluate to that server: it may know functions that we do not.
+func (s section) checkQuery(query, path string) {
+	if s.config.Metrics.URL != "" {
 		return
 	}
-	s.fault("the query is empty", "", at+".query")
+	for _, check := range s.queries {
+		if err := check(query); err != nil {
+			s.fault(err.Error(), "$selector, $release and $instance may stand in it", path)
+			return
+		}
+	}
 }
 
 // checkLimit tells whether a threshold or a hard stop has the unit of its signal and can be reached.

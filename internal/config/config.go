@@ -21,6 +21,10 @@ type Config struct {
 	Proxies  []Proxy   `yaml:"proxies,keyed" format:"name" doc:"The proxies that belay shifts traffic with, by name. Each runs as a process of its own: belay proxy NAME."`
 	Services []Service `yaml:"services,keyed" format:"name" doc:"The services that belay watches, by name."`
 
+	// Leaving are services that the file has no longer, with a deployment under way that goes on as it was begun.
+	// Package app fills it in at a reload.
+	Leaving []Service `yaml:"-"`
+
 	// Dir is the folder of the file, absolute. Relative paths are resolved against it and commands run in it.
 	Dir string `yaml:"-"`
 }
@@ -29,8 +33,10 @@ type Config struct {
 type Server struct {
 	Listen      string `yaml:"listen" default:"127.0.0.1:8475" format:"listen" doc:"Address of the API, the pages and belay's own metrics. An address that is not loopback needs a token."`
 	Data        string `yaml:"data" default:"./belay-data" format:"file" doc:"Folder for everything that belay keeps. A relative path starts at the folder of this file."`
-	ExternalURL string `yaml:"external_url" default:"" format:"url" doc:"URL under which people reach belay, for links in notifications."`
-	Token       Secret `yaml:"token" doc:"Bearer token that the API asks for."`
+	ExternalURL string `yaml:"external_url" default:"" format:"url" doc:"URL under which people reach belay, for links in notifications. Requests that name its host are answered."`
+	Token       Secret `yaml:"token" doc:"Bearer token that the API asks for. It is sent in the clear: put a proxy with TLS in front of an address that is not loopback."`
+
+	History time.Duration `yaml:"history" default:"90d" min:"1d" doc:"How long deployments that have ended, their evidence and their timeline are kept. What is stable or in quarantine stays."`
 }
 
 // Metrics is the source of metrics for all services.
@@ -111,11 +117,13 @@ func (s Service) Ref() belay.Ref {
 	return belay.Ref{Service: s.Name, Environment: s.Environment}
 }
 
-// Service returns the settings of ref.
+// Service returns the settings of ref, also of one that is leaving.
 func (c *Config) Service(ref belay.Ref) (Service, bool) {
-	for _, s := range c.Services {
-		if s.Ref() == ref {
-			return s, true
+	for _, list := range [][]Service{c.Services, c.Leaving} {
+		for _, s := range list {
+			if s.Ref() == ref {
+				return s, true
+			}
 		}
 	}
 	return Service{}, false

@@ -24,9 +24,12 @@ type Problems = problem.List //nolint:errname // it is the list that people read
 // Env looks up an environment variable, as os.LookupEnv does.
 type Env func(name string) (value string, ok bool)
 
+// QueryCheck says what is wrong with the query of a signal, or nil: whoever evaluates queries knows.
+type QueryCheck func(query string) error
+
 // Load reads and checks the file at path. Every mistake of the file is in the error, a *Problems. When env is
 // nil, secrets are not read: their Value stays empty and a missing one is no problem.
-func Load(path string, env func(string) (string, bool)) (*Config, error) {
+func Load(path string, env func(string) (string, bool), queries ...QueryCheck) (*Config, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, belay.Errorf(belay.CodeNotFound, "there is no configuration file %s", path).
@@ -41,11 +44,11 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, belay.Errorf(belay.CodeInvalid, "read configuration: %w", err)
 	}
-	return Parse(path, src, env)
+	return Parse(path, src, env, queries...)
 }
 
 // Parse reads and checks src as if it stood in the file of that name. See Load.
-func Parse(name string, src []byte, env func(string) (string, bool)) (*Config, error) {
+func Parse(name string, src []byte, env func(string) (string, bool), queries ...QueryCheck) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(name))
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of %s: %w", name, err)
@@ -56,7 +59,7 @@ func Parse(name string, src []byte, env func(string) (string, bool)) (*Config, e
 		return nil, problems.Err()
 	}
 	c := &Config{Dir: dir}
-	r := &reader{file: name, env: env, problems: &problems, config: c}
+	r := &reader{file: name, env: env, problems: &problems, config: c, queries: queries}
 	r.read(root)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -70,6 +73,7 @@ type reader struct {
 	env      Env
 	problems *Problems
 	config   *Config
+	queries  []QueryCheck
 	places   bind.Places   // of everything but services
 	services []bind.Places // of config.Services, by index
 }

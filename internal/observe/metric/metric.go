@@ -90,6 +90,12 @@ func CheckExpr(expr string) error {
 	return nil
 }
 
+// CheckTarget says what is wrong with the address of a target, or nil.
+func CheckTarget(address string) error {
+	_, err := locate(address, Job{Name: "deployment", Scheme: "http", Path: "/metrics"})
+	return err
+}
+
 func matchers(selector string) ([]*labels.Matcher, error) {
 	ms, err := newParser().ParseMetricSelector(selector)
 	if err == nil && !slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return !m.Matches("") }) {
