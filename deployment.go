@@ -71,6 +71,8 @@ type Deployment struct {
 	StepPaused    Duration  `json:"step_paused,omitzero"` // the part of PausedFor since StepAt
 	DetectedAt    time.Time `json:"detected_at,omitzero"` // the verdict regressed was reached
 	EndedAt       time.Time `json:"ended_at,omitzero"`
+	// Until is when the deadline, or the bake, of the present state is over; zero when nothing is timed.
+	Until time.Time `json:"until,omitzero"`
 
 	Card         *Card  `json:"card,omitempty"` // the newest evidence, final when the state is
 	Rollback     string `json:"rollback,omitempty"`

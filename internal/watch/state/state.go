@@ -26,6 +26,7 @@ func Next(d belay.Deployment, in Input, p Policy) (belay.Deployment, []Command) 
 		belay.StateSuperseded, belay.StateDeployFailed, belay.StateRefused:
 		m.ignore(in)
 	}
+	m.d.Until = until(m.d, p)
 	return m.d, m.cmds
 }
 
