@@ -107,7 +107,7 @@ func (c *Collector) count(f fresh, out *tally.Tally) {
 		if arm == belay.ArmCandidate && !inc.whole && inc.since > 0 && inc.since < c.subject.Start.UnixMilli() {
 			continue // most of it happened before the new release ran
 		}
-		if ok {
+		if ok && (c.counted.IsZero() || inc.at > c.counted.UnixMilli()) {
 			f.add(arm, inc, out)
 		}
 	}

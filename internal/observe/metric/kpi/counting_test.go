@@ -122,6 +122,20 @@ func (f *flaky) Samples(ctx context.Context, sel string, from, to time.Time) ([]
 	return f.Reader.Samples(ctx, sel, from, to)
 }
 
+func TestACollectorThatTakesOverCountsNothingTwice(t *testing.T) {
+	w := newWorld(t, shop())
+	w.put(requests, "1:100 2:110 3:120 4:130 5:140 6:150 7:160")
+	w.want(3.2, ErrorRate, "3 candidate new:1 20/0")
+	w.Collector = New(w.store, w.subject)
+	w.Counted(w.at(3.2))
+	// It adds up in steps, and the first began before it took over: only what came since is in it.
+	w.want(7.5, ErrorRate, `
+		4 candidate new:1 10/0
+		7 candidate new:1 30/0`)
+	w.put(requests, "8:170")
+	w.want(8.5, ErrorRate, "8 candidate new:1 10/0")
+}
+
 func TestServerAway(t *testing.T) {
 	w := newWorld(t, shop())
 	r := &flaky{Reader: w.store}

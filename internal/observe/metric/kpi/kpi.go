@@ -78,6 +78,7 @@ type Collector struct {
 	strata    map[string]bool
 	sums      *tally.Tally // of the tick at work, kept when it could not be read in full
 	deployed  time.Time
+	counted   time.Time // all up to then was counted by the collector before this one
 	first     time.Time // tick
 	last      time.Time // tick that was read in full; zero before the first
 }
@@ -109,6 +110,10 @@ func New(reader metric.Reader, subject Subject) *Collector {
 // Deployed tells when the deploy command ended. From then on, an instance that is a target of both releases
 // counts for the new one even if its process was not started anew, as after a reload of its configuration.
 func (c *Collector) Deployed(at time.Time) { c.deployed = at }
+
+// Counted tells that all scrapes up to a moment were counted already, by a collector that this one replaces. They
+// are read again, so that differences go on from them, and not counted again.
+func (c *Collector) Counted(upTo time.Time) { c.counted = upTo }
 
 // Collect reads what happened since the last call, up to now. The first call reads the history before the
 // deployment too, and all since it began. What could not be read is said by the statuses; its counts are not
