@@ -122,6 +122,7 @@ func allTold(w *world.World, hook *world.Hook, rep world.Report) {
 // TestKillAtEveryMomentOfARollback kills -9 the controller at each moment of each step that makes a difference, on
 // the first way back and on the fallback.
 func TestKillAtEveryMomentOfARollback(t *testing.T) {
+	t.Parallel()
 	for _, route := range []string{"front", "back"} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
