@@ -1,29 +1,38 @@
-// Package cli is the command line: one file per command. A command reads flags, calls the client and draws the
-// answer; it decides nothing. Package app is used by the commands that run the engine in this process.
+// Package cli is the command line: one file per group of commands. A command reads flags, asks the client and
+// draws the answer; it decides nothing. Subpackages hold what commands share: exit codes, the terminal, following,
+// drawing, and the engine for the commands that run it here.
 package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"path/filepath"
+	"net"
+	"runtime/debug"
 	"strings"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
-	"github.com/belaydev/belay/internal/cli/screen"
+	"github.com/belaydev/belay/internal/cli/engine"
+	"github.com/belaydev/belay/internal/cli/exit"
+	"github.com/belaydev/belay/internal/cli/terminal"
 	"github.com/belaydev/belay/internal/config"
 )
 
-// version is set by the linker.
-var version = "dev" //nolint:gochecknoglobals // the linker can set nothing else
+// version is set by the linker; see Version.
+var version = ""
+
+// Version is that of the build: set by the linker, else of the module when it was installed by "go install".
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
+		return b.Main.Version
+	}
+	return "dev"
+}
 
 // Environment is what a command may use of the operating system.
 type Environment struct {
@@ -32,53 +41,58 @@ type Environment struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Getenv func(string) string
+	// Measure gives the size of Stdout and whether it is a terminal; nil asks the system.
+	Measure func() (columns, lines int, tty bool)
 }
 
 // cli holds the global flags and the environment of one run.
 type cli struct {
-	Environment
-	server  string
-	config  string
-	output  string
-	noColor bool
+	*terminal.Terminal
+	server string
+	config string
+	output string
 }
 
-// Main runs the command line and returns the exit code. See ExitOK and the other codes.
+// Main runs the command line and returns the exit code; package exit lists them.
 func Main(ctx context.Context, env Environment) int {
-	c := &cli{Environment: env}
+	c, root := build(env)
+	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil && exit.Code(err) == exit.Error {
+		err = ctx.Err() // interrupted: whatever it was doing failed because of that
+	}
+	exit.Explain(env.Stderr, err, c.output == "json" || err != nil && wantsJSON(env.Args))
+	return exit.Code(err)
+}
+
+func build(env Environment) (*cli, *cobra.Command) {
+	c := &cli{Terminal: &terminal.Terminal{
+		In: env.Stdin, Out: env.Stdout, Err: env.Stderr, Getenv: env.Getenv, Measure: env.Measure,
+	}}
 	root := c.root()
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	err := root.ExecuteContext(ctx)
-	code := exitCode(err)
-	if err != nil && !errors.As(err, new(outcome)) {
-		c.explain(err)
-	}
-	return code
+	return c, root
 }
 
-// explain writes the error for people, or as JSON when that was asked for.
-func (c *cli) explain(err error) {
-	if c.output == "json" {
-		var p belay.Problem
-		p.Error.Code, p.Error.Message = belay.CodeOf(err), err.Error()
-		if e, ok := errors.AsType[*belay.Error](err); ok {
-			p.Error.Next = e.Next
-			p.Error.Message = strings.TrimSuffix(p.Error.Message, "; "+e.Next)
+// wantsJSON looks for --output json in arguments that could not be parsed to their end.
+func wantsJSON(args []string) bool {
+	for i, a := range args {
+		if a == "--" {
+			return false
 		}
-		_ = json.NewEncoder(c.Stderr).Encode(p)
-		return
+		if v, ok := strings.CutPrefix(a, "--output="); ok && v == "json" || a == "-ojson" {
+			return true
+		}
+		if (a == "--output" || a == "-o") && i+1 < len(args) && args[i+1] == "json" {
+			return true
+		}
 	}
-	fmt.Fprintf(c.Stderr, "belay: %v\n", err)
+	return false
 }
 
-func (c *cli) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "belay",
-		Short: "Watch every deployment, take it back when it goes wrong, prove that it came back",
-		Long: `belay watches every deployment, takes it back when it goes wrong, proves that it came back, and learns from it.
+const rootLong = `belay watches every deployment, takes it back when it goes wrong, proves that it came back, and learns from it.
 
 A deployment starts; belay observes it (metrics, health checks, the proxy's own counts), judges it against the
 release before, and, when it is worse, runs the service's rollback plan, reads everything back from the real
@@ -90,31 +104,43 @@ systems and writes a certificate.
   belay rollback shop                  take it back, after showing what will change
   belay show ID                        decision card, certificate and timeline of a deployment
 
-Exit codes: ` + exitCodesShort,
+Exit codes: `
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "belay",
+		Short:         "Watch every deployment, take it back when it goes wrong, prove that it came back",
+		Long:          rootLong + exit.Summary() + ".",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version,
+		Version:       Version(),
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if c.output != "text" && c.output != "json" {
 				return belay.Errorf(belay.CodeInvalid, "--output %q is unknown", c.output).WithNext("use text or json")
 			}
+			c.JSON = c.output == "json"
 			return nil
 		},
 	}
+	family(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return belay.Errorf(belay.CodeInvalid, "%w", err).WithNext("see %q", cmd.CommandPath()+" --help")
 	})
 	f := root.PersistentFlags()
-	f.StringVarP(&c.config, "config", "c", envOr(c.Getenv, "BELAY_CONFIG", "belay.yaml"), "configuration `file` (BELAY_CONFIG)")
-	f.StringVar(&c.server, "server", c.Getenv("BELAY_SERVER"), "server `address` (BELAY_SERVER); default: server.listen of the configuration, else http://127.0.0.1:8475")
+	f.StringVarP(&c.config, "config", "c", c.envOr("BELAY_CONFIG", "belay.yaml"), "configuration `file` (BELAY_CONFIG)")
+	f.StringVar(&c.server, "server", c.envOr("BELAY_SERVER", ""), "server `address` (BELAY_SERVER); default: server.listen of the configuration, else http://127.0.0.1:8475")
 	f.StringVarP(&c.output, "output", "o", "text", "`format` of the answer: text or json")
-	f.BoolVar(&c.noColor, "no-color", false, "draw without colours (also NO_COLOR)")
+	f.BoolVar(&c.NoColor, "no-color", false, "draw without colours (also NO_COLOR)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	root.AddGroup(
 		&cobra.Group{ID: "deploy", Title: "Deploy and roll back:"},
 		&cobra.Group{ID: "look", Title: "Look:"},
 		&cobra.Group{ID: "steer", Title: "Steer a deployment:"},
 		&cobra.Group{ID: "run", Title: "Run and configure:"},
 	)
+	root.SetHelpCommandGroupID("run")
+	root.SetCompletionCommandGroupID("run")
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, cmd := range cmds {
 			cmd.GroupID = group
@@ -123,34 +149,52 @@ Exit codes: ` + exitCodesShort,
 	}
 	add("deploy", c.deployCommand(), c.verifyCommand(), c.rollbackCommand(), c.planCommand())
 	add("look", c.statusCommand(), c.historyCommand(), c.showCommand())
-	add("steer", c.actCommands()...)
+	add("steer", append(c.actCommands(), c.liftCommand())...)
 	add("run", c.serveCommand(), c.proxyCommand(), c.configCommand())
 	return root
 }
 
-func envOr(getenv func(string) string, key, def string) string {
-	if v := getenv(key); v != "" {
+// family makes a command that only has subcommands: alone it prints its help, and a name that it does not know is
+// an error with the nearest one that it does.
+func family(cmd *cobra.Command) {
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		e := belay.Errorf(belay.CodeInvalid, "there is no command %q", cmd.CommandPath()+" "+args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return e.WithNext("did you mean %q?", cmd.CommandPath()+" "+near[0])
+		}
+		return e.WithNext("see %q", cmd.CommandPath()+" --help")
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// takes accepts from least to most arguments; what says what they are.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		n := len(args)
+		if i := cmd.ArgsLenAtDash(); i >= 0 && i < n {
+			return belay.Errorf(belay.CodeInvalid, "%q takes no command after \"--\"", cmd.CommandPath()).WithNext("see %q", cmd.CommandPath()+" --help")
+		}
+		switch {
+		case n < least:
+			return belay.Errorf(belay.CodeInvalid, "%q needs %s", cmd.CommandPath(), what).WithNext("write %q", "belay "+strings.TrimPrefix(cmd.UseLine(), "belay "))
+		case n > most && most == 0:
+			return belay.Errorf(belay.CodeInvalid, "%q takes no arguments, got %q", cmd.CommandPath(), args[0]).WithNext("see %q", cmd.CommandPath()+" --help")
+		case n > most:
+			return belay.Errorf(belay.CodeInvalid, "%q takes %s, got %q too", cmd.CommandPath(), what, args[most]).WithNext("write %q", "belay "+strings.TrimPrefix(cmd.UseLine(), "belay "))
+		}
+		return nil
+	}
+}
+
+func (c *cli) envOr(key, def string) string {
+	if v := c.Getenv(key); v != "" {
 		return v
 	}
 	return def
-}
-
-// client connects to the server named by --server, BELAY_SERVER, or the configuration.
-func (c *cli) client() (*client.Client, error) {
-	addr := c.server
-	if addr == "" {
-		addr = c.configuredServer()
-	}
-	return client.New(addr, client.WithToken(belay.Secret(c.Getenv("BELAY_TOKEN"))))
-}
-
-// configuredServer looks into the configuration, if there is one and it can be read: a command that only asks
-// a server must not fail for a broken file.
-func (c *cli) configuredServer() string {
-	if cfg, err := config.Load(c.config, c.lookup); err == nil && cfg.Server.Listen != "" {
-		return "http://" + cfg.Server.Listen
-	}
-	return "http://127.0.0.1:8475"
 }
 
 func (c *cli) lookup(key string) (string, bool) {
@@ -158,138 +202,54 @@ func (c *cli) lookup(key string) (string, bool) {
 	return v, v != ""
 }
 
-func (c *cli) loadConfig() (*config.Config, error) {
+// connect makes a client of the server named by --server, BELAY_SERVER, or the configuration.
+func (c *cli) connect() (*client.Client, error) {
+	token := belay.Secret(c.Getenv("BELAY_TOKEN"))
+	if c.server != "" {
+		return client.New(c.server, client.WithToken(token))
+	}
+	address, configured := c.configured()
+	if token == "" {
+		token = configured
+	}
+	return client.New(address, client.WithToken(token))
+}
+
+// configured looks into the configuration for the server's address and token, if there is one and it can be read:
+// a command that only asks a server must not fail for a broken file. The token of the configuration goes to the
+// server of the configuration and to no other.
+func (c *cli) configured() (address string, token belay.Secret) {
 	cfg, err := config.Load(c.config, c.lookup)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", c.config).
-			WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")
-	}
-	return cfg, err
-}
-
-// style decides how to draw on stdout.
-func (c *cli) style() screen.Style {
-	s := screen.Style{Width: 100}
-	if f, ok := c.Stdout.(*os.File); ok && term.IsTerminal(f.Fd()) {
-		s.Color = !c.noColor && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
-		if w, _, err := term.GetSize(f.Fd()); err == nil && w > 0 {
-			s.Width = w
-		}
-	}
-	return s
-}
-
-// live tells whether stdout can be redrawn.
-func (c *cli) live() bool {
-	f, ok := c.Stdout.(*os.File)
-	return ok && term.IsTerminal(f.Fd()) && c.Getenv("TERM") != "dumb" && c.output == "text"
-}
-
-// print writes v as JSON, or draws it.
-func (c *cli) print(v any, draw func()) error {
-	if c.output == "json" {
-		enc := json.NewEncoder(c.Stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
-	}
-	draw()
-	return nil
-}
-
-// actor says who is at the keyboard, for the audit trail.
-func (c *cli) actor() string {
-	if v := c.Getenv("BELAY_ACTOR"); v != "" {
-		return v
-	}
-	if c.Getenv("CI") != "" {
-		return "ci:" + envOr(c.Getenv, "GITHUB_ACTOR", envOr(c.Getenv, "GITLAB_USER_LOGIN", "pipeline"))
-	}
-	if u, err := user.Current(); err == nil {
-		return "user:" + u.Username
-	}
-	return "user:unknown"
-}
-
-// resolve finds the environment of a service: the named one, or the only one there is.
-func (c *cli) resolve(ctx context.Context, api *client.Client, service, environment string) (belay.Ref, error) {
-	if environment != "" {
-		return belay.Ref{Service: service, Environment: environment}, nil
-	}
-	list, err := api.Services(ctx)
 	if err != nil {
-		return belay.Ref{}, err
+		cfg, err = config.Load(c.config, nil) // without the secrets: those may be readable by the server alone
 	}
-	return pick(list, service)
+	if err != nil {
+		return "http://127.0.0.1:8475", ""
+	}
+	host, port, err := net.SplitHostPort(cfg.Server.Listen)
+	if err != nil {
+		return "http://127.0.0.1:8475", ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // it listens on every address; one of them is here
+	}
+	return "http://" + net.JoinHostPort(host, port), cfg.Server.Token.Value
 }
 
-func pick(list []belay.ServiceStatus, service string) (belay.Ref, error) {
-	var found []belay.Ref
-	var names []string
-	for _, s := range list {
-		if s.Service == service {
-			found = append(found, s.Ref)
-			names = append(names, s.Environment)
-		}
+func (c *cli) engine(level, format string) engine.Options {
+	return engine.Options{
+		Config: c.config, Lookup: c.lookup, Version: Version(), Stderr: c.Err, Level: level, Format: format,
 	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		var known []string
-		for _, s := range list {
-			known = append(known, s.Service)
-		}
-		return belay.Ref{}, belay.Errorf(belay.CodeNotFound, "there is no service %q", service).
-			WithNext("the server knows: %s", strings.Join(known, ", "))
-	}
-	return belay.Ref{}, belay.Errorf(belay.CodeInvalid, "service %q has several environments", service).
-		WithNext("name one with --env: %s", strings.Join(names, ", "))
 }
 
-// completeServices offers the names of the server's services.
-func (c *cli) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// with calls do with a client of the server or, when standalone, of an engine in this process.
+func (c *cli) with(ctx context.Context, standalone bool, do func(context.Context, *client.Client) error) error {
+	if standalone {
+		return engine.Standalone(ctx, c.engine("warn", "text"), do)
 	}
-	api, err := c.client()
+	api, err := c.connect()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return err
 	}
-	list, err := api.Services(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, s := range list {
-		names = append(names, s.Service)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeDeployments offers the ids of deployments, active ones first.
-func (c *cli) completeDeployments(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	api, err := c.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	list, err := api.Deployments(cmd.Context(), belay.DeploymentFilter{Limit: 20})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, d := range list {
-		names = append(names, d.ID+"\t"+d.Ref.String()+" "+d.Release.String()+" "+string(d.State))
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// abs makes a path absolute for messages that are read elsewhere.
-func abs(path string) string {
-	if p, err := filepath.Abs(path); err == nil {
-		return p
-	}
-	return path
+	return do(ctx, api)
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -10,17 +9,21 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
+	"github.com/belaydev/belay/internal/cli/follow"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "status [SERVICE]",
-		Short:             "What runs where, what is being deployed, and what is wrong",
+	var environment string
+	cmd := &cobra.Command{
+		Use:   "status [SERVICE]",
+		Short: "What runs where, what is being deployed, and what is wrong",
+		Long: `What runs where, what is being deployed, and what is wrong: the verified release of each service, the newest
+deployment, health checks, what cannot be seen, releases in quarantine, and warnings about the way back.`,
 		Example:           "  belay status\n  belay status shop --output json",
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeServices,
+		Args:              takes(0, 1, "one service"),
+		ValidArgsFunction: c.offer(offerServices),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
@@ -28,71 +31,90 @@ func (c *cli) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				ref, err := pick(list, args[0])
-				if belay.CodeOf(err) == belay.CodeNotFound {
+			all := list
+			list = []belay.ServiceStatus{}
+			for _, s := range all {
+				if (len(args) == 0 || s.Service == args[0]) && (environment == "" || s.Environment == environment) {
+					list = append(list, s)
+				}
+			}
+			if len(list) == 0 && len(args) == 1 {
+				if _, err := pick(all, args[0], environment); err != nil {
 					return err
 				}
-				kept := list[:0]
-				for _, s := range list {
-					if s.Service == args[0] || s.Ref == ref {
-						kept = append(kept, s)
-					}
-				}
-				list = kept
 			}
-			return c.print(list, func() { fmt.Fprint(c.Stdout, c.style().Services(list, time.Now())) })
+			return c.Print(list, func() string { return c.Style().Services(list, time.Now()) })
 		},
 	}
+	cmd.Flags().StringVarP(&environment, "env", "e", "", "only this `environment`")
+	return cmd
 }
 
 func (c *cli) historyCommand() *cobra.Command {
-	var environment string
+	var environment, before string
 	var limit int
+	var active bool
 	cmd := &cobra.Command{
-		Use:               "history [SERVICE]",
-		Short:             "Past deployments, the newest first",
-		Example:           "  belay history\n  belay history shop --limit 50 --output json",
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: c.completeServices,
+		Use:   "history [SERVICE]",
+		Short: "Past deployments, the newest first",
+		Long: `Past deployments, the newest first. --before goes on where an earlier page ended: give it the id of that
+page's last line.`,
+		Example:           "  belay history\n  belay history shop --limit 50 --output json\n  belay history --active",
+		Args:              takes(0, 1, "one service"),
+		ValidArgsFunction: c.offer(offerServices),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+			if limit < 1 || limit > 1000 {
+				return belay.Errorf(belay.CodeInvalid, "--limit %d cannot be", limit).WithNext("use a number from 1 to 1000; --before reads on")
+			}
+			ctx := cmd.Context()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
-			f := belay.DeploymentFilter{Environment: environment, Limit: limit}
+			f := belay.DeploymentFilter{Environment: environment, Active: active, Before: before, Limit: limit}
 			if len(args) == 1 {
 				f.Service = args[0]
 			}
-			list, err := api.Deployments(cmd.Context(), f)
+			list, err := api.Deployments(ctx, f)
 			if err != nil {
 				return err
 			}
-			return c.print(list, func() {
-				if len(list) == 0 {
-					fmt.Fprintln(c.Stdout, "No deployments yet. Begin one with: belay deploy SERVICE --version VERSION")
-					return
+			if len(list) == 0 && len(args) == 1 {
+				// A service that is not configured any more still has a history; one that has none may be mistyped.
+				all, err := api.Services(ctx)
+				if err != nil {
+					return err
 				}
-				fmt.Fprint(c.Stdout, c.style().History(list, time.Now()))
+				if _, err := pick(all, args[0], environment); belay.CodeOf(err) == belay.CodeNotFound {
+					return err
+				}
+			}
+			return c.Print(list, func() string {
+				if len(list) == 0 {
+					return "No deployments. Begin one with: belay deploy SERVICE --version VERSION\n"
+				}
+				return c.Style().History(list, time.Now())
 			})
 		},
 	}
 	cmd.Flags().StringVarP(&environment, "env", "e", "", "only this `environment`")
 	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "at most this `many`")
+	cmd.Flags().StringVar(&before, "before", "", "only those older than this `deployment`")
+	cmd.Flags().BoolVar(&active, "active", false, "only those that have not ended")
 	return cmd
 }
 
 func (c *cli) showCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show DEPLOYMENT | ROLLBACK",
+		Use:   "show DEPLOYMENT | ROLLBACK | SERVICE",
 		Short: "Decision card, rollback, certificate and timeline of one deployment",
 		Long: `Decision card, rollback, certificate and timeline of one deployment. The id may be shortened as long as it stays
 unique; the name of a service means its newest deployment.`,
 		Example:           "  belay show d-01kdexample\n  belay show shop --output json",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeDeployments,
+		Args:              takes(1, 1, "one deployment, rollback or service"),
+		ValidArgsFunction: c.offer(offerBoth),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
@@ -107,94 +129,28 @@ func (c *cli) show(ctx context.Context, api *client.Client, id string) error {
 		if err != nil {
 			return err
 		}
-		return c.print(r, func() {
-			s := c.style()
-			fmt.Fprint(c.Stdout, s.Rollback(r))
-			if r.Certificate != nil {
-				fmt.Fprint(c.Stdout, "\n"+s.Certificate(*r.Certificate))
-			}
-		})
+		return c.Print(r, func() string { return c.Style().RollbackFinal(r) })
 	}
-	d, err := api.Deployment(ctx, id)
-	if belay.CodeOf(err) == belay.CodeNotFound && !strings.HasPrefix(id, "d-") {
-		list, lerr := api.Deployments(ctx, belay.DeploymentFilter{Service: id, Limit: 1})
-		if lerr != nil {
-			return lerr
-		}
-		if len(list) == 1 {
-			d, err = list[0], nil
-		}
-	}
-	if err != nil {
-		return err
-	}
-	rep := report{Deployment: d}
-	if rep.Timeline, err = api.Timeline(ctx, d.ID); err != nil {
-		return err
-	}
-	if d.Rollback != "" {
-		r, err := api.GetRollback(ctx, d.Rollback)
+	if !strings.HasPrefix(id, "d-") {
+		list, err := api.Deployments(ctx, belay.DeploymentFilter{Service: id, Limit: 1})
 		if err != nil {
 			return err
 		}
-		rep.Rollback = &r
-	}
-	return c.print(rep, func() { c.drawReport(rep) })
-}
-
-func (c *cli) drawReport(rep report) {
-	s, d := c.style(), rep.Deployment
-	fmt.Fprint(c.Stdout, s.Head(d))
-	if d.Card != nil {
-		fmt.Fprint(c.Stdout, "\n"+s.Card(*d.Card, d.Release, d.Previous))
-	}
-	if rep.Rollback != nil {
-		fmt.Fprint(c.Stdout, "\n"+s.Rollback(*rep.Rollback))
-		if rep.Rollback.Certificate != nil {
-			fmt.Fprint(c.Stdout, "\n"+s.Certificate(*rep.Rollback.Certificate))
+		if len(list) == 0 {
+			all, err := api.Services(ctx)
+			if err != nil {
+				return err
+			}
+			if _, err := pick(all, id, ""); belay.CodeOf(err) == belay.CodeNotFound {
+				return err
+			}
+			return belay.Errorf(belay.CodeNotFound, "no deployment of %s is known", id).WithNext("begin one with: belay deploy %s --version VERSION", id)
 		}
+		id = list[0].ID
 	}
-	fmt.Fprintln(c.Stdout)
-	for _, e := range rep.Timeline {
-		fmt.Fprintln(c.Stdout, s.EventLine(e, d.CreatedAt))
+	r, err := follow.Read(ctx, api, id)
+	if err != nil {
+		return err
 	}
-}
-
-func (c *cli) actCommands() []*cobra.Command {
-	mk := func(act belay.Act, short, long string) *cobra.Command {
-		var reason string
-		cmd := &cobra.Command{
-			Use:   string(act) + " DEPLOYMENT | SERVICE",
-			Short: short,
-			Long:  long,
-			Args:  cobra.ExactArgs(1),
-			ValidArgsFunction: func(cmd *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
-				return c.completeDeployments(cmd, args, s)
-			},
-			RunE: func(cmd *cobra.Command, args []string) error {
-				api, err := c.client()
-				if err != nil {
-					return err
-				}
-				id, err := c.toVerify(cmd.Context(), api, deployFlags{}, args)
-				if err != nil {
-					return err
-				}
-				d, err := api.Act(cmd.Context(), id, belay.ActRequest{Act: act, Actor: c.actor(), Reason: reason})
-				if err != nil {
-					return err
-				}
-				return c.print(d, func() { fmt.Fprint(c.Stdout, c.style().Head(d)) })
-			},
-		}
-		cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
-		return cmd
-	}
-	return []*cobra.Command{
-		mk(belay.ActPause, "Stop the clock and the traffic steps of a deployment",
-			"Stop the clock and the traffic steps of a deployment. It is still observed and judged: a release that is clearly worse is taken back even while paused."),
-		mk(belay.ActResume, "Go on with a paused or held deployment", "Go on with a paused or held deployment."),
-		mk(belay.ActPromote, "Give a deployment all traffic and call it good", "Give a deployment all traffic and call it good, skipping what is left of the watch and the bake. Recorded with your name."),
-		mk(belay.ActAbort, "Take a deployment back now", "Take a deployment back now, by its service's rollback plan."),
-	}
+	return c.Print(r, func() string { return c.Style().Report(r) })
 }

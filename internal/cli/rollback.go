@@ -1,25 +1,23 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"os"
 	"strings"
-	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
+	"github.com/belaydev/belay/internal/cli/follow"
 )
 
+type rollbackFlags struct {
+	environment, to, reason string
+	yes, dryRun, detach     bool
+}
+
 func (c *cli) rollbackCommand() *cobra.Command {
-	var environment, to, reason string
-	var yes, dryRun, detach bool
+	var f rollbackFlags
 	cmd := &cobra.Command{
 		Use:   "rollback SERVICE",
 		Short: "Take a service back to its last verified release",
@@ -30,142 +28,82 @@ at every step's target. The rollback is durable: it goes on when this command, o
 		Example: `  belay rollback shop
   belay rollback shop --dry-run
   belay rollback shop --to 1.4.2 --reason "checkout is slow" --yes`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeServices,
+		Args:              takes(1, 1, "one service"),
+		ValidArgsFunction: c.offer(offerServices),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			api, err := c.client()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
-			ref, err := c.resolve(ctx, api, args[0], environment)
-			if err != nil {
-				return err
-			}
-			req := belay.RollbackRequest{Ref: ref, To: to, Reason: reason, Actor: c.actor(), DryRun: true}
-			if !yes || dryRun {
-				preview, err := api.Rollback(ctx, req)
-				if err != nil {
-					return err
-				}
-				if dryRun {
-					return c.print(preview, func() { c.drawPlan(preview) })
-				}
-				c.drawPlan(preview)
-				if err := c.confirm("Roll back " + ref.String() + " now?"); err != nil {
-					return err
-				}
-			}
-			req.DryRun = false
-			answer, err := api.Rollback(ctx, req)
-			if err != nil {
-				return err
-			}
-			if detach {
-				return c.print(answer, func() { fmt.Fprintln(c.Stdout, answer.Rollback) })
-			}
-			return c.followRollback(ctx, api, answer.Rollback)
+			return c.rollback(cmd.Context(), api, f, args[0])
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&environment, "env", "e", "", "`environment` of the service (default: the only one)")
-	fs.StringVar(&to, "to", "", "`version` to go back to (default: the last verified release)")
-	fs.StringVar(&reason, "reason", "", "why, for the record")
-	fs.BoolVarP(&yes, "yes", "y", false, "do not ask")
-	fs.BoolVar(&dryRun, "dry-run", false, "show the plan and what each step's target says now; change nothing")
-	fs.BoolVarP(&detach, "detach", "d", false, "do not wait for the certificate")
-	abort := &cobra.Command{
+	fs.StringVarP(&f.environment, "env", "e", "", "`environment` of the service (default: the only one)")
+	fs.StringVar(&f.to, "to", "", "`version` to go back to (default: the last verified release)")
+	fs.StringVar(&f.reason, "reason", "", "why, for the record")
+	fs.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show the plan and what each step's target says now; change nothing")
+	fs.BoolVarP(&f.detach, "detach", "d", false, "do not wait for the certificate: print the rollback's id and end")
+	cmd.AddCommand(c.abortRollbackCommand())
+	return cmd
+}
+
+func (c *cli) rollback(ctx context.Context, api *client.Client, f rollbackFlags, service string) error {
+	ref, err := resolve(ctx, api, service, f.environment)
+	if err != nil {
+		return err
+	}
+	req := belay.RollbackRequest{Ref: ref, To: f.to, Reason: f.reason, Actor: c.actor(), DryRun: true}
+	if !f.yes || f.dryRun {
+		preview, err := api.Rollback(ctx, req)
+		if err != nil {
+			return err
+		}
+		if f.dryRun {
+			return c.Print(preview, func() string { return c.planText(preview) })
+		}
+		if !c.JSON {
+			c.Say(c.planText(preview))
+		}
+		if err := c.Confirm("Roll back " + ref.String() + " from " + preview.Plan.From.String() + " to " + preview.Plan.To.String() + " now?"); err != nil {
+			return err
+		}
+		// What was agreed to is what is done, should a deployment end meanwhile.
+		if req.To == "" {
+			req.To = preview.Plan.To.Version
+		}
+	}
+	req.DryRun = false
+	answer, err := api.Rollback(ctx, req)
+	if err != nil {
+		return err
+	}
+	if f.detach {
+		return c.Print(answer, func() string { return answer.Rollback + "\n" })
+	}
+	return follow.Rollback(ctx, api, c.Terminal, answer.Rollback)
+}
+
+func (c *cli) abortRollbackCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:   "abort ROLLBACK",
 		Short: "Stop a rollback before its next step",
-		Args:  cobra.ExactArgs(1),
+		Long: `Stop a rollback before its next step. The step that is at work ends first; what was done stays done, and the
+rollback ends as aborted: a person decides what comes next.`,
+		Example: "  belay rollback abort r-01kdexample",
+		Args:    takes(1, 1, "the id of one rollback"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
 			if err := api.AbortRollback(cmd.Context(), args[0], c.actor()); err != nil {
 				return err
 			}
-			return c.followRollback(cmd.Context(), api, args[0])
+			return follow.Rollback(cmd.Context(), api, c.Terminal, args[0])
 		},
 	}
-	cmd.AddCommand(abort)
-	return cmd
-}
-
-// confirm asks on a terminal; without one it refuses, because nobody can have agreed.
-func (c *cli) confirm(question string) error {
-	if f, ok := c.Stdin.(*os.File); !ok || !term.IsTerminal(f.Fd()) {
-		return belay.Errorf(belay.CodeInvalid, "nobody is there to confirm").WithNext("add --yes to go on without asking")
-	}
-	fmt.Fprintf(c.Stdout, "\n%s [y/N] ", question)
-	line, err := bufio.NewReader(c.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(line)); a != "y" && a != "yes" {
-		fmt.Fprintln(c.Stdout, "Nothing was changed.")
-		return outcome(ExitRefused)
-	}
-	return nil
-}
-
-// followRollback shows a rollback until it ends; the outcome gives the exit code.
-func (c *cli) followRollback(ctx context.Context, api *client.Client, id string) error {
-	var last belay.Rollback
-	drawn, lost := 0, time.Time{}
-	for {
-		err := api.WatchRollback(ctx, id, func(r belay.Rollback) bool {
-			last, lost = r, time.Time{}
-			if c.live() {
-				drawn = c.redrawRollback(r, drawn)
-			}
-			return !r.State.Final()
-		})
-		if last.State.Final() {
-			break
-		}
-		if ctx.Err() != nil {
-			fmt.Fprintf(c.Stderr, "belay: interrupted; the rollback goes on: belay show %s\n", id)
-			return outcome(ExitInterrupted)
-		}
-		if err != nil && belay.CodeOf(err) != belay.CodeUnavailable {
-			return err
-		}
-		if lost.IsZero() {
-			lost = time.Now()
-		} else if time.Since(lost) > reconnectFor {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-	if err := c.print(last, func() {
-		s := c.style()
-		if !c.live() {
-			fmt.Fprint(c.Stdout, s.Rollback(last))
-		}
-		if last.Certificate != nil {
-			fmt.Fprint(c.Stdout, "\n"+s.Certificate(*last.Certificate))
-		}
-	}); err != nil {
-		return err
-	}
-	if last.State != belay.RollbackVerified {
-		return outcome(ExitIncomplete)
-	}
-	return nil
-}
-
-func (c *cli) redrawRollback(r belay.Rollback, drawn int) int {
-	text := c.style().Rollback(r)
-	if drawn > 0 {
-		fmt.Fprintf(c.Stdout, "\x1b[%dA\r\x1b[J", drawn)
-	}
-	fmt.Fprint(c.Stdout, text)
-	return strings.Count(text, "\n")
 }
 
 func (c *cli) planCommand() *cobra.Command {
@@ -176,14 +114,14 @@ func (c *cli) planCommand() *cobra.Command {
 		Long: `Show the rollback plan that a service would follow now: the steps in order, what each would act on, how long
 each may take, and the next rungs should one fail. Nothing is changed.`,
 		Example:           "  belay plan shop\n  belay plan shop --output json",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeServices,
+		Args:              takes(1, 1, "one service"),
+		ValidArgsFunction: c.offer(offerServices),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+			api, err := c.connect()
 			if err != nil {
 				return err
 			}
-			ref, err := c.resolve(cmd.Context(), api, args[0], environment)
+			ref, err := resolve(cmd.Context(), api, args[0], environment)
 			if err != nil {
 				return err
 			}
@@ -191,16 +129,17 @@ each may take, and the next rungs should one fail. Nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			return c.print(answer, func() { c.drawPlan(answer) })
+			return c.Print(answer, func() string { return c.planText(answer) })
 		},
 	}
 	cmd.Flags().StringVarP(&environment, "env", "e", "", "`environment` of the service (default: the only one)")
 	return cmd
 }
 
-func (c *cli) drawPlan(a belay.RollbackAnswer) {
-	fmt.Fprint(c.Stdout, strings.TrimRight(a.Text, "\n")+"\n")
+func (c *cli) planText(a belay.RollbackAnswer) string {
+	text := strings.TrimRight(a.Text, "\n") + "\n"
 	if len(a.Looks) > 0 {
-		fmt.Fprint(c.Stdout, "\nNow:\n"+c.style().Looks(a.Looks))
+		text += "\nNow:\n" + c.Style().Looks(a.Looks)
 	}
+	return text
 }

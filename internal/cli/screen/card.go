@@ -1,58 +1,56 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/belaydev/belay"
 )
 
-// Card draws a decision card.
+// Card draws a decision card with the policy that it was decided by.
 func (s Style) Card(c belay.Card, candidate, baseline belay.Release) string {
-	var b strings.Builder
-	head := "no verdict yet"
-	if c.Verdict != belay.VerdictNone {
-		head = string(c.Verdict)
+	text := s.card(c, candidate, baseline)
+	if c.Policy != "" {
+		text += "\n" + s.hang(s.paint(dim, "  policy  "+c.Policy), 10)
 	}
-	fmt.Fprintf(&b, "%s %s", s.paint(verdictHue(c.Verdict), strings.ToUpper(head)), s.paint(dim, "at "+offset(c.T)))
+	return text
+}
+
+func (s Style) card(c belay.Card, candidate, baseline belay.Release) string {
+	var b strings.Builder
+	verdict := "no verdict yet"
+	if c.Verdict != belay.VerdictNone {
+		verdict = string(c.Verdict)
+	}
+	about := " at " + offset(c.T)
 	if c.DecidedBy != "" {
-		fmt.Fprintf(&b, s.paint(dim, ", decided by %s"), c.DecidedBy)
+		about += ", decided by " + c.DecidedBy
 	}
 	if c.FirstBad != nil {
-		fmt.Fprintf(&b, s.paint(dim, ", first bad moment at %s"), offset(*c.FirstBad))
+		about += ", first bad moment at " + offset(*c.FirstBad)
 	}
-	b.WriteByte('\n')
-	for _, l := range wrap(c.Reason, s.width()-2) {
-		if l != "" {
-			b.WriteString("  " + l + "\n")
+	b.WriteString(s.hang(s.paint(verdictHue(c.Verdict), strings.ToUpper(verdict))+s.paint(dim, about), 2))
+	if c.Reason != "" {
+		b.WriteString(s.hang("  "+c.Reason, 2))
+	}
+	for _, rows := range [][]string{s.signals(c, candidate, baseline), s.health(c.Health)} {
+		if len(rows) > 0 {
+			b.WriteString("\n" + strings.Join(rows, "\n") + "\n")
 		}
 	}
-	if len(c.Signals) > 0 {
-		b.WriteString("\n" + s.signals(c, candidate, baseline))
-	}
-	if h := s.health(c.Health); h != "" {
-		b.WriteString("\n" + h)
-	}
 	for _, m := range c.Blind {
-		b.WriteString("  " + s.paint(warn, "cannot see: ") + m + "\n")
+		b.WriteString(s.hang("  "+s.paint(warn, "cannot see: ")+m, 4))
 	}
 	if c.Verdict != belay.VerdictHealthy && c.Verdict != belay.VerdictRegressed {
 		for _, m := range c.Missing {
-			b.WriteString("  " + s.paint(dim, "still needed: ") + m + "\n")
+			b.WriteString(s.hang("  "+s.paint(dim, "still needed: ")+m, 4))
 		}
 	}
-	if c.Policy != "" {
-		for i, l := range wrap(c.Policy, s.width()-10) {
-			lead := "  policy  "
-			if i > 0 {
-				lead = "          "
-			}
-			b.WriteString(s.paint(dim, lead+l) + "\n")
-		}
-	}
-	return s.cutAll(b.String())
+	return b.String()
 }
 
 func offset(t float64) string {
@@ -63,36 +61,69 @@ func offset(t float64) string {
 	return sign + Since(time.Duration(t*float64(time.Second)))
 }
 
-// signals draws the table of evidence.
-func (s Style) signals(c belay.Card, candidate, baseline belay.Release) string {
-	var b strings.Builder
-	wide := s.width() >= 76
-	name, num, barw := 15, 10, 16
-	for _, e := range c.Signals {
-		name = min(max(name, len(e.Signal)+1), 24)
-	}
-	head := "  " + pad("signal", name) + left(short(candidate), num) + left(short(baseline), num) + "   "
-	if wide {
-		head += pad("evidence against", barw+14) + "requests"
-	}
-	b.WriteString(s.paint(dim, head) + "\n")
-	for _, e := range c.Signals {
-		line := "  " + pad(e.Signal, name) + left(value(e.Candidate, e.Unit), num) + left(value(e.Baseline, e.Unit), num) + "   "
-		if wide {
-			line += pad(s.evidence(e, barw), barw+14) + s.paint(dim, requests(e))
-		} else {
-			line += s.paint(verdictHue(e.Verdict), string(e.Verdict))
-		}
-		b.WriteString(line + "\n")
-	}
-	return b.String()
+// carries tells whether a signal has evidence of its own, and is not only shown.
+func carries(e belay.SignalEvidence) bool {
+	return e.Limit > 1 || e.Threshold != nil || e.Verdict == belay.VerdictRegressed
 }
 
-func requests(e belay.SignalEvidence) string {
-	if e.N == 0 && e.BaseN == 0 {
-		return ""
+// Widths of the columns of a signal.
+const (
+	valueWidth = 10
+	barWidth   = 16
+	oddsWidth  = 12
+)
+
+// signals draws the table of evidence, those with evidence first.
+func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string {
+	if len(c.Signals) == 0 {
+		return nil
 	}
-	if e.BaseN == 0 {
+	name := 14
+	for _, e := range c.Signals {
+		name = min(max(name, len(e.Signal)), 22)
+	}
+	old := "before"
+	if !baseline.IsZero() {
+		old = short(baseline)
+	}
+	fixed := 2 + name + 2*valueWidth + 3
+	bars := min(barWidth, s.width()-fixed-oddsWidth-1)
+	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + "   evidence against"
+	withRequests := s.width() >= fixed+barWidth+1+oddsWidth+16
+	if withRequests {
+		title = pad(title, fixed+barWidth+1+oddsWidth+2) + "requests"
+	}
+	rows := []string{s.cut(s.paint(dim, title))}
+	list := slices.Clone(c.Signals)
+	slices.SortStableFunc(list, func(x, y belay.SignalEvidence) int { return cmp.Compare(rank(x), rank(y)) })
+	for _, e := range list {
+		label := pad(ellipsis(e.Signal, name), name)
+		if !carries(e) {
+			label = s.paint(dim, label)
+		}
+		line := "  " + label + left(value(e.Candidate, e.Unit), valueWidth) + s.paint(dim, left(value(e.Baseline, e.Unit), valueWidth)) + "   "
+		line += s.evidence(e, max(bars, 0))
+		if n := requests(e); withRequests && n != "" {
+			line = pad(line, fixed+barWidth+1+oddsWidth+2) + s.paint(dim, n)
+		}
+		rows = append(rows, s.cut(strings.TrimRight(line, " ")))
+	}
+	return rows
+}
+
+func rank(e belay.SignalEvidence) int {
+	if carries(e) {
+		return 0
+	}
+	return 1
+}
+
+// requests says how many events the evidence rests on; gauges have readings, not requests.
+func requests(e belay.SignalEvidence) string {
+	switch {
+	case e.N == 0 && e.BaseN == 0 || e.Limit <= 1 && e.BaseN == 0 && e.X == 0:
+		return ""
+	case e.BaseN == 0:
 		return count(e.N)
 	}
 	return count(e.N) + " : " + count(e.BaseN)
@@ -100,30 +131,35 @@ func requests(e belay.SignalEvidence) string {
 
 // evidence draws how far the evidence has come towards its limit, on a logarithmic scale, and says the odds.
 func (s Style) evidence(e belay.SignalEvidence, n int) string {
+	draw := func(h hue, share float64, text string) string {
+		if n < 4 {
+			return s.paint(h, text)
+		}
+		return s.paint(h, bar(share, n)) + " " + s.paint(h, text)
+	}
 	switch {
-	case e.Verdict == belay.VerdictRegressed && e.Limit == 0:
-		return s.paint(bad, bar(1, n)) + " " + s.paint(bad, e.Method)
+	case e.Verdict == belay.VerdictRegressed && e.Limit <= 1:
+		return draw(bad, 1, e.Method)
 	case e.Limit > 1:
 		share := 0.0
 		if e.EValue > 1 {
 			share = math.Log(e.EValue) / math.Log(e.Limit)
 		}
-		h := dim
 		switch {
-		case share >= 1:
-			h = bad
+		case share >= 1 || e.Verdict == belay.VerdictRegressed:
+			return draw(bad, 1, odds(e.EValue))
 		case share > 0.5:
-			h = warn
+			return draw(warn, share, odds(e.EValue))
 		case e.Verdict == belay.VerdictHealthy:
-			return s.paint(good, bar(0, n)) + " " + s.paint(good, "healthy")
+			return draw(good, 0, "healthy")
 		}
-		return s.paint(h, bar(share, n)) + " " + s.paint(h, odds(e.EValue))
+		return draw(dim, share, odds(e.EValue))
 	case e.Threshold != nil && e.Candidate != nil && *e.Threshold > 0:
-		return s.paint(dim, bar(*e.Candidate / *e.Threshold, n)) + " " + s.paint(dim, "of "+number(*e.Threshold, e.Unit))
+		return draw(dim, *e.Candidate / *e.Threshold, "of "+number(*e.Threshold, e.Unit))
 	case e.Verdict == belay.VerdictInsufficient:
-		return s.paint(dim, bar(0, n)+" too little")
+		return draw(dim, 0, "too little")
 	}
-	return s.paint(dim, bar(0, n))
+	return s.paint(dim, "shown only")
 }
 
 func odds(e float64) string {
@@ -136,80 +172,70 @@ func odds(e float64) string {
 	return count(e) + " : 1"
 }
 
-func short(r belay.Release) string {
-	v := r.String()
-	if r.IsZero() {
-		return "before"
+func short(r belay.Release) string { return ellipsis(r.String(), 9) }
+
+func ellipsis(text string, n int) string {
+	if r := []rune(text); len(r) > n {
+		return string(r[:n-1]) + "…"
 	}
-	if len([]rune(v)) > 9 {
-		return string([]rune(v)[:8]) + "…"
-	}
-	return v
+	return text
 }
 
-func (s Style) health(list []belay.HealthStatus) string {
-	var b strings.Builder
+// manyChecks is from how many healthy instances on a check is drawn as one line.
+const manyChecks = 3
+
+// health draws what is wrong one by one, and what is well in few lines.
+func (s Style) health(list []belay.HealthStatus) []string {
+	type kind struct {
+		check string
+		arm   belay.Arm
+	}
+	well := map[kind]int{}
 	for _, h := range list {
-		mark, hu := "●", good
-		switch h.State {
-		case belay.HealthHealthy:
-		case belay.HealthUnhealthy:
-			mark, hu = "✗", bad
-		case belay.HealthUnknown:
-			mark, hu = "○", dim
+		if h.State == belay.HealthHealthy {
+			well[kind{h.Check, h.Arm}]++
 		}
-		line := "  " + s.paint(hu, mark) + " " + pad(h.Check, 14) + " " + pad(h.Target, 24) + " " + s.paint(hu, string(h.State))
-		if h.Arm == belay.ArmBaseline {
-			line += s.paint(dim, " (old)")
-		}
-		if h.Detail != "" && h.State != belay.HealthHealthy {
-			line += "  " + h.Detail
-		}
-		if len(h.Broken) > 0 {
-			line += "  broken: " + strings.Join(h.Broken, ", ")
-		}
-		b.WriteString(line + "\n")
 	}
-	return b.String()
+	var bads, goods []string
+	for _, h := range list {
+		k := kind{h.Check, h.Arm}
+		if h.State != belay.HealthHealthy {
+			bads = append(bads, s.check(h))
+			continue
+		}
+		switch n := well[k]; {
+		case n >= manyChecks:
+			goods = append(goods, "  "+s.paint(good, "✓")+" "+pad(h.Check, 14)+" "+fmt.Sprintf("%d instances ", n)+s.paint(good, "healthy")+s.side(h))
+			well[k] = 0
+		case n > 0:
+			goods = append(goods, s.check(h))
+		}
+	}
+	return append(bads, goods...)
 }
 
-// Certificate draws the result of a rollback's validation with every reading.
-func (s Style) Certificate(c belay.Certificate) string {
-	var b strings.Builder
-	hu := good
-	switch c.Result {
-	case belay.ResultFailed:
-		hu = bad
-	case belay.ResultUnverified:
-		hu = warn
-	case belay.ResultVerified:
+func (s Style) side(h belay.HealthStatus) string {
+	if h.Arm == belay.ArmBaseline {
+		return s.paint(dim, " (old)")
 	}
-	fmt.Fprintf(&b, "%s %s\n", s.paint(hu, "CERTIFICATE "+strings.ToUpper(string(c.Result))),
-		s.paint(dim, fmt.Sprintf("%s back on %s, proven in %s", c.Ref, c.Release, Since(c.Took.D()))))
-	for _, k := range c.Checks {
-		mark, h := "✓", good
-		switch k.Result {
-		case belay.CheckFailed:
-			mark, h = "✗", bad
-		case belay.CheckUnknown:
-			mark, h = "?", warn
-		case belay.CheckAbsent:
-			mark, h = "–", dim
-		case belay.CheckPassed:
-		}
-		line := "  " + s.paint(h, mark) + " " + pad(k.Name, 30) + " " + k.Got
-		if k.Result != belay.CheckPassed && k.Want != "" {
-			line += s.paint(dim, "  wanted "+k.Want)
-		}
-		b.WriteString(line + "\n")
-	}
-	return s.cutAll(b.String())
+	return ""
 }
 
-func (s Style) cutAll(text string) string {
-	lines := strings.Split(text, "\n")
-	for i, l := range lines {
-		lines[i] = s.cut(l)
+func (s Style) check(h belay.HealthStatus) string {
+	mark, hu := "✓", good
+	switch h.State {
+	case belay.HealthHealthy:
+	case belay.HealthUnhealthy:
+		mark, hu = "✗", bad
+	case belay.HealthUnknown:
+		mark, hu = "○", dim
 	}
-	return strings.Join(lines, "\n")
+	line := "  " + s.paint(hu, mark) + " " + pad(h.Check, 14) + " " + pad(h.Target, 24) + " " + s.paint(hu, string(h.State)) + s.side(h)
+	if h.Detail != "" && h.State != belay.HealthHealthy {
+		line += "  " + h.Detail
+	}
+	if len(h.Broken) > 0 {
+		line += "  " + s.paint(bad, "broken: "+strings.Join(h.Broken, ", "))
+	}
+	return s.cut(line)
 }

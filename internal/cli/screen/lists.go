@@ -10,24 +10,15 @@ import (
 
 // Head draws the first lines about a deployment.
 func (s Style) Head(d belay.Deployment) string {
-	var b strings.Builder
-	from := d.Previous.String()
-	if d.Previous.IsZero() {
-		from = "first deployment"
-	}
-	fmt.Fprintf(&b, "%s  %s → %s  %s\n", s.paint(strong, d.Ref.String()), from, s.paint(strong, d.Release.String()), s.paint(dim, d.ID))
-	fmt.Fprintf(&b, "%s  %s", s.paint(stateHue(d.State), "● "+strings.ReplaceAll(string(d.State), "_", " ")),
-		s.paint(dim, "begun "+d.CreatedAt.Local().Format("2006-01-02 15:04:05")+" by "+d.Actor))
+	line := s.state(d.State) + "  " + s.paint(dim, "begun "+d.CreatedAt.Local().Format("2006-01-02 15:04:05")+" by "+d.Actor)
 	if !d.EndedAt.IsZero() {
-		b.WriteString(s.paint(dim, ", took "+Since(d.EndedAt.Sub(d.CreatedAt))))
+		line += s.paint(dim, ", took "+Since(d.EndedAt.Sub(d.CreatedAt)))
 	}
-	b.WriteByte('\n')
+	out := s.heading(d) + s.hang(line, 2)
 	if d.Reason != "" {
-		for _, l := range wrap(d.Reason, s.width()-2) {
-			b.WriteString("  " + l + "\n")
-		}
+		out += s.hang("  "+d.Reason, 2)
 	}
-	return s.cutAll(b.String())
+	return out
 }
 
 // History draws a table of deployments.
@@ -35,8 +26,8 @@ func (s Style) History(list []belay.Deployment, now time.Time) string {
 	var b strings.Builder
 	b.WriteString(s.paint(dim, pad("id", 22)+pad("service", 22)+pad("release", 14)+pad("state", 17)+pad("when", 12)+"why") + "\n")
 	for _, d := range list {
-		b.WriteString(pad(d.ID, 22) + pad(d.Ref.String(), 22) + pad(short(d.Release), 14) +
-			pad(s.paint(stateHue(d.State), strings.ReplaceAll(string(d.State), "_", " ")), 17) +
+		b.WriteString(pad(d.ID, 22) + pad(d.String(), 22) + pad(short(d.Release), 14) +
+			pad(s.paint(stateHue(d.State), words(string(d.State))), 17) +
 			pad(ago(now.Sub(d.CreatedAt)), 12) + s.paint(dim, d.Reason) + "\n")
 	}
 	return s.cutAll(b.String())
@@ -60,7 +51,7 @@ func ago(d time.Duration) string {
 func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 	var b strings.Builder
 	for _, v := range list {
-		line := s.paint(strong, pad(v.Ref.String(), 24))
+		line := s.paint(strong, pad(v.String(), 24))
 		switch {
 		case v.Stable != nil && v.Stable.Verified:
 			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
@@ -71,13 +62,15 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 		}
 		b.WriteString(line + "\n")
 		if d := v.Deployment; d != nil {
-			line := "  " + s.paint(stateHue(d.State), "● "+strings.ReplaceAll(string(d.State), "_", " ")) + " " + d.Release.String()
+			line := "  " + s.paint(stateHue(d.State), "● "+words(string(d.State))) + " " + d.Release.String()
 			if d.Slot != "" && !d.State.Final() {
 				line += fmt.Sprintf(" at %d %%", d.Weight)
 			}
 			b.WriteString(line + s.paint(dim, "  "+d.ID+"  "+d.Reason) + "\n")
 		}
-		b.WriteString(s.health(v.Health))
+		for _, l := range s.health(v.Health) {
+			b.WriteString(l + "\n")
+		}
 		for _, src := range v.Sources {
 			if !src.OK {
 				b.WriteString("  " + s.paint(warn, "cannot see "+src.Source+": ") + src.Detail + "\n")

@@ -64,6 +64,15 @@ func (s Style) paint(h hue, text string) string {
 	return st.Render(text)
 }
 
+// cutAll shortens every line.
+func (s Style) cutAll(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = s.cut(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // cut shortens a line to the width, keeping its colours closed.
 func (s Style) cut(line string) string { return ansi.Truncate(line, s.width(), "…") }
 
@@ -82,9 +91,56 @@ func left(text string, n int) string {
 	return text
 }
 
-// wrap breaks text into lines of at most n columns.
-func wrap(text string, n int) []string {
-	return strings.Split(ansi.Wordwrap(text, max(n, 20), ""), "\n")
+// columns is how wide text is on the screen.
+func columns(text string) int { return ansi.StringWidth(text) }
+
+// hang breaks a long line at words; the lines after the first begin at column indent. It ends with a line end.
+func (s Style) hang(line string, indent int) string {
+	w := s.width()
+	if columns(line) <= w {
+		return line + "\n"
+	}
+	if indent > w/2 {
+		indent = 6
+	}
+	var b strings.Builder
+	rest := line
+	for first := true; ; first = false {
+		room := w
+		if !first {
+			room -= indent
+			b.WriteString(strings.Repeat(" ", indent))
+		}
+		if columns(rest) <= room {
+			b.WriteString(rest + "\n")
+			return b.String()
+		}
+		head := breakAt(rest, room)
+		b.WriteString(ansi.Cut(rest, 0, head))
+		b.WriteByte('\n')
+		after := head
+		if ansi.Strip(ansi.Cut(rest, head, head+1)) == " " {
+			after++
+		}
+		rest = ansi.Cut(rest, after, columns(rest))
+	}
+}
+
+// breakAt finds the column at which a line is broken: behind the last word that fits, or in the middle of a word
+// that is longer than half the room.
+func breakAt(line string, room int) int {
+	plain := []rune(ansi.Strip(line))
+	at := 0
+	for i, width := 0, 0; i < len(plain) && width <= room; i++ {
+		if plain[i] == ' ' && width > 0 {
+			at = width
+		}
+		width += ansi.StringWidth(string(plain[i]))
+	}
+	if at < room/2 {
+		return room
+	}
+	return at
 }
 
 // bar draws a share from 0 to 1 over n columns.
@@ -185,6 +241,15 @@ func count(n float64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// clock writes a running time in whole seconds, so that a frame changes once a second and not more often.
+func clock(d time.Duration) string {
+	d = max(0, d.Round(time.Second))
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	}
+	return belay.Duration(d).String()
 }
 
 // Since writes a duration for people: "340 ms", "4.2 s", "3m20s", "2h5m".
