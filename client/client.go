@@ -112,9 +112,10 @@ func (c *Client) Timeline(ctx context.Context, id string) ([]belay.Event, error)
 }
 
 // WatchDeployment calls see with the deployment as it is now and after each change, until it is final, see
-// returns false, or ctx ends. The server sends at most ten a second.
+// returns false, or ctx ends. The server sends at most ten a second. When the server goes away before, the error
+// has the code unavailable: watch again.
 func (c *Client) WatchDeployment(ctx context.Context, id string, see func(belay.Deployment) bool) error {
-	return stream(ctx, c, "/api/v1/deployments/"+url.PathEscape(id)+"/watch", see)
+	return stream(ctx, c, "/api/v1/deployments/"+url.PathEscape(id)+"/watch", see, func(d belay.Deployment) bool { return d.State.Final() })
 }
 
 // Rollback takes a service back, or says what that would do.
@@ -138,7 +139,7 @@ func (c *Client) AbortRollback(ctx context.Context, id, actor string) error {
 
 // WatchRollback is WatchDeployment for a rollback.
 func (c *Client) WatchRollback(ctx context.Context, id string, see func(belay.Rollback) bool) error {
-	return stream(ctx, c, "/api/v1/rollbacks/"+url.PathEscape(id)+"/watch", see)
+	return stream(ctx, c, "/api/v1/rollbacks/"+url.PathEscape(id)+"/watch", see, func(r belay.Rollback) bool { return r.State.Final() })
 }
 
 // Plan returns the plan that a rollback of the service would follow now.
@@ -243,7 +244,7 @@ func problem(base string, resp *http.Response, body []byte) error {
 	return &belay.Error{Code: p.Error.Code, Message: p.Error.Message, Next: p.Error.Next}
 }
 
-func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool) error {
+func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool, final func(T) bool) error {
 	resp, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
@@ -253,21 +254,24 @@ func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 		return problem(c.base, resp, body)
 	}
-	dec := json.NewDecoder(resp.Body)
+	dec, ended := json.NewDecoder(resp.Body), false
 	for {
 		var v T
 		if err := dec.Decode(&v); err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return ctx.Err()
-			}
-			if errors.Is(err, io.EOF) {
+			case errors.Is(err, io.EOF) && ended:
 				return nil
+			case errors.Is(err, io.EOF):
+				return belay.Errorf(belay.CodeUnavailable, "%s ended the stream before the end: it is stopping", c.base).WithNext("follow it again when it is back")
 			}
 			return belay.Errorf(belay.CodeUnavailable, "the connection to %s broke: %w", c.base, err)
 		}
 		if !see(v) {
 			return nil
 		}
+		ended = final(v)
 	}
 }
 

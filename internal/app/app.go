@@ -23,11 +23,15 @@ import (
 	"github.com/belaydev/belay/internal/app/deploy"
 	"github.com/belaydev/belay/internal/app/edge"
 	"github.com/belaydev/belay/internal/app/proof"
+	"github.com/belaydev/belay/internal/app/scrape"
+	"github.com/belaydev/belay/internal/app/standing"
+	"github.com/belaydev/belay/internal/app/upkeep"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/lib/flock"
 	"github.com/belaydev/belay/internal/lib/stopstack"
 	"github.com/belaydev/belay/internal/observe/health"
 	"github.com/belaydev/belay/internal/observe/metric"
+	"github.com/belaydev/belay/internal/observe/metric/kpi"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 	"github.com/belaydev/belay/internal/rollback"
 	"github.com/belaydev/belay/internal/store/sqlite"
@@ -45,7 +49,7 @@ type Options struct {
 	Now        func() time.Time // time.Now when nil
 }
 
-// App is one running belay.
+// App is one running belay. Start, Stop and Reload may be called in any order and from several goroutines.
 type App struct {
 	opts Options
 	log  *slog.Logger
@@ -65,15 +69,33 @@ type App struct {
 	dispatcher *notify.Dispatcher
 	edges      *edge.Set
 	prover     *proof.Prover
-	standing   *standing
+	targets    *scrape.Targets
+	standing   *standing.Watch
+	upkeep     *upkeep.Upkeep
 
-	stops  stopstack.Stack
-	ready  atomic.Bool
-	failed chan error
+	life     sync.Mutex // held by Start and Stop throughout
+	phase    phase
+	stopping context.Context //nolint:containedctx // the owner's own: ends with the first Stop
+	stopped  context.CancelFunc
+	stops    stopstack.Stack
+	ready    atomic.Bool
+	failed   chan error
 
+	settle    sync.Mutex // held while a deployment begins, and while a release that was found becomes the stable one
 	reloading sync.Mutex
 	refused   atomic.Pointer[error] // why the newest configuration was not taken
 }
+
+type phase int
+
+const (
+	built phase = iota
+	running
+	ended
+)
+
+// cleanupTimeout bounds the stops of a start that failed.
+const cleanupTimeout = 20 * time.Second
 
 // New reads the configuration, takes the data folder and opens everything in it. Nothing acts before Start. What
 // was opened is closed again when New fails.
@@ -86,16 +108,17 @@ func New(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{opts: o, log: o.Logger, now: o.Now, reg: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a.stopping, a.stopped = context.WithCancel(context.WithoutCancel(ctx))
 	a.cfg.Store(cfg)
 	if err := a.build(ctx, cfg); err != nil {
-		return nil, errors.Join(err, a.stops.Stop(context.WithoutCancel(ctx), a.log))
+		return nil, errors.Join(err, a.undo(ctx))
 	}
 	return a, nil
 }
 
 // load reads the configuration file.
 func load(o Options) (*config.Config, error) {
-	cfg, err := config.Load(o.ConfigFile, o.Lookup)
+	cfg, err := config.Load(o.ConfigFile, o.Lookup, kpi.CheckQuery)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", o.ConfigFile).
 			WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")
@@ -140,7 +163,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 	if err := a.buildEngine(cfg); err != nil {
 		return err
 	}
-	a.standing = newStanding(a)
+	a.buildKeepers()
 	return a.buildConductor()
 }
 
@@ -219,7 +242,7 @@ func (a *App) buildEngine(cfg *config.Config) error {
 }
 
 func (a *App) buildConductor() error {
-	d := &deploy.Deployer{Config: a.config, Proxies: a.proxies, Log: a.part("deploy")}
+	d := &deploy.Deployer{Config: a.config, Proxies: a.proxies, Logs: filepath.Join(a.data, "deploys"), Log: a.part("deploy")}
 	var err error
 	a.conductor, err = watch.New(watch.Options{
 		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
@@ -228,44 +251,102 @@ func (a *App) buildConductor() error {
 	return err
 }
 
-// Start begins to act: goes on with what was under way, watches, serves.
-func (a *App) Start(ctx context.Context) error {
-	err := a.start(ctx)
-	if err != nil {
-		return errors.Join(err, a.stops.Stop(context.WithoutCancel(ctx), a.log))
+// buildKeepers makes what goes on beside the deployments.
+func (a *App) buildKeepers() {
+	o := scrape.Options{Config: a.config, Store: a.store, Log: a.part("scrape")}
+	if a.metrics != nil {
+		o.Scraper = a.metrics
 	}
+	a.targets = scrape.New(o)
+	a.standing = standing.New(standing.Options{
+		Config: a.config, Store: a.store, Health: a.health, Edges: a.edges, Reported: a.prover.Reported,
+		Settle: &a.settle, Log: a.part("standing"), Now: a.opts.Now,
+	})
+	a.upkeep = upkeep.New(upkeep.Options{
+		Store: a.store, History: func() time.Duration { return a.config().Server.History }, Now: a.opts.Now,
+		Steps: filepath.Join(a.data, "steps"), Deploys: filepath.Join(a.data, "deploys"), Log: a.part("upkeep"),
+	})
+}
+
+// Start begins to act: goes on with what was under way, watches, serves. When it fails, everything is stopped, and
+// closed, again.
+func (a *App) Start(ctx context.Context) error {
+	a.life.Lock()
+	defer a.life.Unlock()
+	switch a.phase {
+	case running:
+		return belay.Errorf(belay.CodeConflict, "start belay: it runs already")
+	case ended:
+		return belay.Errorf(belay.CodeConflict, "start belay: it was stopped; make a new one")
+	case built:
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.stopping, cancel)() // a Stop need not wait for a start that takes long
+	if err := a.start(ctx); err != nil {
+		a.phase = ended
+		return errors.Join(err, a.undo(ctx))
+	}
+	a.phase = running
 	return nil
 }
 
+// undo closes what was opened and stops what was started, in reverse.
+func (a *App) undo(ctx context.Context) error {
+	a.stopped()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	return a.stops.Stop(ctx, a.log)
+}
+
+// start is one straight line, too. A stop that is safe before its start is registered first: a part that failed
+// half-way is stopped like one that runs.
 func (a *App) start(ctx context.Context) error {
 	a.health.Start()
 	a.stops.Push("health checks", func(context.Context) error { a.health.Stop(); return nil })
 	a.dispatcher.Start()
 	a.stops.Push("notifications", func(context.Context) error { a.dispatcher.Stop(); return nil })
 	a.edges.Start()
-	if err := a.scrape(ctx); err != nil {
+	a.stops.Push("scrape targets", func(context.Context) error { a.targets.Stop(); return nil })
+	if err := a.targets.Start(ctx); err != nil {
 		return err
 	}
+	a.upkeep.Leftovers()
+	a.stops.Push("rollback engine", a.engine.Stop)
 	if err := a.engine.Start(ctx); err != nil {
 		return err
 	}
-	a.stops.Push("rollback engine", a.engine.Stop)
+	a.stops.Push("conductor", func(context.Context) error { a.conductor.Stop(); return nil })
 	if err := a.conductor.Start(ctx); err != nil {
 		return err
 	}
-	a.stops.Push("conductor", func(context.Context) error { a.conductor.Stop(); return nil })
-	a.standing.start()
-	a.stops.Push("standing watch", func(context.Context) error { a.standing.stop(); return nil })
+	a.standing.Start()
+	a.stops.Push("standing watch", func(context.Context) error { a.standing.Stop(); return nil })
+	a.upkeep.Start()
+	a.stops.Push("upkeep", func(context.Context) error { a.upkeep.Stop(); return nil })
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("start belay: %w", err)
+	}
 	srv := newServer(a.ln, a.handler(), a.part("api"), a.failed)
 	a.stops.Push("api", srv.stop)
 	a.stops.Push("readiness", func(context.Context) error { a.ready.Store(false); return nil })
 	a.ready.Store(true)
 	a.log.Info("belay is ready", "address", a.URL(), "data", a.data, "services", len(a.config().Services), "version", a.opts.Version)
+	if ip, ok := a.ln.Addr().(*net.TCPAddr); ok && !ip.IP.IsLoopback() {
+		a.log.Warn("the api is reachable from other machines and speaks plain http: the token crosses the network in the clear unless a tls proxy stands in front", "address", a.URL())
+	}
 	return nil
 }
 
-// Stop ends everything in reverse order, each part once. What was under way goes on at the next start.
-func (a *App) Stop(ctx context.Context) error { return a.stops.Stop(ctx, a.log) }
+// Stop ends everything in reverse order, each part once, and waits. What was under way goes on at the next start.
+// It may be called before Start, during it and again.
+func (a *App) Stop(ctx context.Context) error {
+	a.stopped()
+	a.life.Lock()
+	defer a.life.Unlock()
+	a.phase = ended
+	return a.stops.Stop(ctx, a.log)
+}
 
 // Failed receives when a part cannot go on.
 func (a *App) Failed() <-chan error { return a.failed }

@@ -14,14 +14,37 @@ func (a *App) Deploy(ctx context.Context, req belay.DeployRequest) (belay.Deploy
 	if err != nil {
 		return belay.Deployment{}, err
 	}
-	req.Ref, req.Actor = ref, orUnknown(req.Actor)
-	if req.Started && !req.Register {
-		return belay.Deployment{}, belay.Errorf(belay.CodeInvalid, "started is only for registered deployments")
+	req.Ref, req.Actor = ref, named(req.Actor)
+	if err := acceptable(req); err != nil {
+		return belay.Deployment{}, err
 	}
+	a.settle.Lock()
+	defer a.settle.Unlock()
 	if err := a.vouch(ctx, req); err != nil {
 		return belay.Deployment{}, err
 	}
 	return a.conductor.Deploy(ctx, req)
+}
+
+// acceptable checks what comes from outside and goes into queries, commands and records.
+func acceptable(req belay.DeployRequest) error {
+	for _, v := range []struct{ what, text string }{
+		{"version", req.Version}, {"commit", req.Commit}, {"digest", req.Digest}, {"config", req.Config}, {"previous", req.Previous},
+	} {
+		if err := plain(v.what, v.text, maxName); err != nil {
+			return err
+		}
+	}
+	switch {
+	case req.Started && !req.Register:
+		return belay.Errorf(belay.CodeInvalid, "started is only for registered deployments")
+	case len(req.Force) > maxReason:
+		return belay.Errorf(belay.CodeInvalid, "the reason is longer than %d characters", maxReason)
+	case req.Previous != "" && req.Previous == req.Version:
+		return belay.Errorf(belay.CodeInvalid, "%s cannot be deployed in place of itself", req.Version).
+			WithNext("give --previous the version that runs now")
+	}
+	return checkTargets(req.Targets)
 }
 
 // vouch takes a person's word for the release that runs now, when belay has not verified one itself.
@@ -40,7 +63,12 @@ func (a *App) vouch(ctx context.Context, req belay.DeployRequest) error {
 		return belay.Errorf(belay.CodeConflict, "%s is not the release that belay verified last: that is %s", req.Previous, stable.Release).
 			WithNext("leave out --previous, or roll back first")
 	}
-	s := belay.StableRelease{Ref: req.Ref, Release: belay.Release{Version: req.Previous}, Verified: true, Since: a.now().UTC(), Slot: a.servingSlot(ctx, req.Ref)}
+	slot, err := a.servingSlot(ctx, req.Ref)
+	if err != nil {
+		// Without the slot the new release might be put in the place of the old one.
+		return belay.Errorf(belay.CodeUnavailable, "find the slot that %s serves from: %w", req.Previous, err).WithNext("start the proxy first")
+	}
+	s := belay.StableRelease{Ref: req.Ref, Release: belay.Release{Version: req.Previous}, Verified: true, Since: a.now().UTC(), Slot: slot}
 	if err := a.store.SetStable(ctx, s); err != nil {
 		return err
 	}
@@ -50,27 +78,14 @@ func (a *App) vouch(ctx context.Context, req belay.DeployRequest) error {
 	})
 }
 
-// servingSlot is the proxy slot with the most traffic, or "" without a proxy or an answer.
-func (a *App) servingSlot(ctx context.Context, ref belay.Ref) string {
-	s, ok := a.config().Service(ref)
-	if !ok {
-		return ""
+// servingSlot is the proxy slot with the most traffic, or "" without a proxy.
+func (a *App) servingSlot(ctx context.Context, ref belay.Ref) (string, error) {
+	s, _ := a.config().Service(ref)
+	e := a.edges.Of(s.Rollout.Proxy)
+	if e == nil {
+		return "", nil
 	}
-	p, ok := a.proxies()[s.Rollout.Proxy]
-	if !ok {
-		return ""
-	}
-	status, err := p.Slots(ctx)
-	if err != nil {
-		return ""
-	}
-	best, most := "", 0
-	for _, v := range status.Slots {
-		if v.Weight > most {
-			best, most = v.Name, v.Weight
-		}
-	}
-	return best
+	return e.Serving(ctx)
 }
 
 // Deployment returns one deployment.
@@ -89,7 +104,10 @@ func (a *App) Act(ctx context.Context, id string, req belay.ActRequest) (belay.D
 	if !slices.Contains(known, req.Act) {
 		return belay.Deployment{}, belay.Errorf(belay.CodeInvalid, "there is no act %q", req.Act).WithNext("use pause, resume, promote or abort")
 	}
-	return a.conductor.Ask(ctx, id, req.Act, orUnknown(req.Actor), req.Reason)
+	if len(req.Reason) > maxReason {
+		return belay.Deployment{}, belay.Errorf(belay.CodeInvalid, "the reason is longer than %d characters", maxReason)
+	}
+	return a.conductor.Ask(ctx, id, req.Act, named(req.Actor), req.Reason)
 }
 
 // Timeline returns the events of a deployment and of its rollback, oldest first.
@@ -106,13 +124,26 @@ func (a *App) Timeline(ctx context.Context, id string) ([]belay.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range more {
-		if !slices.ContainsFunc(events, func(o belay.Event) bool { return o.ID == e.ID }) {
-			events = append(events, e)
+	return merged(events, more), nil
+}
+
+// merged puts the events of two lists into one, each once, by time. Each list keeps its own order, which is that
+// in which things happened, whatever the clock did.
+func merged(a, b []belay.Event) []belay.Event {
+	seen := map[string]bool{}
+	for _, e := range a {
+		seen[e.ID] = true
+	}
+	b = slices.DeleteFunc(b, func(e belay.Event) bool { return seen[e.ID] })
+	out := make([]belay.Event, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].Time.Before(a[0].Time) {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
 		}
 	}
-	slices.SortStableFunc(events, func(x, y belay.Event) int { return x.Time.Compare(y.Time) })
-	return events, nil
+	return append(append(out, a...), b...)
 }
 
 // SubscribeDeployment delivers the newest state of a deployment after each change.
@@ -126,51 +157,5 @@ func (a *App) LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor stri
 	if err != nil {
 		return err
 	}
-	return a.store.LiftQuarantine(ctx, ref, key, orUnknown(actor))
-}
-
-// Services returns the state of every configured service.
-func (a *App) Services(ctx context.Context) ([]belay.ServiceStatus, error) {
-	quarantines, err := a.store.Quarantines(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := []belay.ServiceStatus{}
-	for _, s := range a.config().Services {
-		v := belay.ServiceStatus{Ref: s.Ref(), Health: a.standing.healthOf(s.Ref()), Sources: a.standing.sourcesOf(s.Ref())}
-		stable, known, err := a.store.Stable(ctx, v.Ref)
-		if err != nil {
-			return nil, err
-		}
-		if known {
-			v.Stable = &stable
-		}
-		newest, err := a.store.Deployments(ctx, belay.DeploymentFilter{Service: v.Service, Environment: v.Environment, Limit: 1})
-		if err != nil {
-			return nil, err
-		}
-		if len(newest) == 1 {
-			v.Deployment = &newest[0]
-		}
-		if p, ok := a.proxies()[s.Rollout.Proxy]; ok {
-			if status, err := p.Slots(ctx); err == nil {
-				v.Weights = status.Weights()
-			} else {
-				v.Sources = append(v.Sources, belay.SourceStatus{Source: "proxy " + s.Rollout.Proxy, Detail: err.Error()})
-			}
-		}
-		for _, q := range quarantines {
-			if q.Ref == v.Ref {
-				v.Quarantine = append(v.Quarantine, q)
-			}
-		}
-		for _, w := range warnings(s) {
-			v.Warnings = append(v.Warnings, w.text)
-		}
-		if !known {
-			v.Warnings = append(v.Warnings, "nothing to roll back to yet: no release is known to be good")
-		}
-		out = append(out, v)
-	}
-	return out, nil
+	return a.store.LiftQuarantine(ctx, ref, key, named(actor))
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -24,131 +25,79 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 	if !ok {
 		return nil, belay.Errorf(belay.CodeNotFound, "observe %s: it is not configured any more", d.Ref)
 	}
-	stored, err := a.store.Ticks(ctx, d.ID, -math.MaxFloat64)
+	last, seen, err := a.lastTick(ctx, d)
 	if err != nil {
 		return nil, err
+	}
+	// Every second from now on; on an error, which the next commit of the store makes good, less often.
+	if err := a.targets.Update(ctx); err != nil {
+		a.log.Warn("scrape targets not changed", "service", d.Service, "deployment", d.ID, "error", err)
 	}
 	o := session.Options{Key: d.ID, Start: d.CreatedAt, Health: a.health, After: math.Inf(-1),
 		Checks: append(translate.Assignments(s, cfg.Dir, belay.ArmCandidate, d.Targets),
 			translate.Assignments(s, cfg.Dir, belay.ArmBaseline, d.PreviousTargets)...)}
-	if len(stored) > 0 {
-		// After a restart: what was judged already must not be counted again.
-		o.After = stored[len(stored)-1].T
+	if seen {
+		o.After = last // after a restart: what was judged already must not be counted again
 	}
 	if e := a.edges.Of(s.Rollout.Proxy); e != nil && d.Slot != "" {
 		o.Traffic = e.Session(d)
-		if len(stored) == 0 {
-			o.History = a.standing.history(d.Ref).Before(d.CreatedAt)
+		if !seen {
+			o.History = a.standing.History(d.Ref).Before(d.CreatedAt)
 		}
-	}
-	if err := a.scrape(ctx); err != nil { // every second from now on
-		return nil, err
 	}
 	if specs := translate.Specs(s); len(specs) > 0 && (len(d.Targets) > 0 || len(s.Metrics.Selector) > 0) {
 		c := kpi.New(a.reader, translate.Subject(s, d, specs))
 		if !d.DeployedAt.IsZero() {
 			c.Deployed(d.DeployedAt)
 		}
-		if len(stored) > 0 {
-			c.Counted(d.CreatedAt.Add(time.Duration(o.After * float64(time.Second))))
+		if seen {
+			c.Counted(d.CreatedAt.Add(time.Duration(last * float64(time.Second))))
 		}
 		o.Metrics = c
 	}
-	return &observation{Session: session.New(o), end: func() { a.rescrape() }}, nil
+	return session.New(o), nil
 }
 
-// observation goes back to the usual scrape interval when it ends.
-type observation struct {
-	*session.Session
-	end func()
+// lastTick is the time of the newest tick of a deployment that is on record.
+func (a *App) lastTick(ctx context.Context, d belay.Deployment) (t float64, found bool, err error) {
+	// The newest are nearly always recent; all of them, of a long watch, are many.
+	age := a.now().Sub(d.CreatedAt).Seconds()
+	for _, from := range []float64{age - 60, -math.MaxFloat64} {
+		ticks, err := a.store.Ticks(ctx, d.ID, from)
+		if err != nil {
+			return 0, false, err
+		}
+		if n := len(ticks); n > 0 {
+			return ticks[n-1].T, true, nil
+		}
+	}
+	return 0, false, nil
 }
 
-// Close ends the observation.
-func (o *observation) Close() {
-	o.Session.Close()
-	o.end()
-}
-
-// judge makes a fresh judge for a deployment.
+// judge makes a fresh judge for a deployment. Without a proxy or a selector, whether requests can be counted is
+// known only once a target could be scraped.
 func (a *App) judge(d belay.Deployment) watch.Judge {
 	s, ok := a.config().Service(d.Ref)
 	if !ok {
 		return judge.New(judge.DefaultPolicy())
 	}
-	return judge.New(translate.JudgePolicy(s, d, a.countsRequests(s)))
+	return session.Requiring(judge.New(translate.JudgePolicy(s, d, translate.CountsRequests(s))), config.ErrorRate)
 }
 
 // countsRequests tells whether the requests of a service can be counted: by its proxy, by an external server that
 // was told where to look, or by targets that have been scraped with success.
 func (a *App) countsRequests(s config.Service) bool {
-	if s.Rollout.Proxy != "" || a.metrics == nil {
-		return s.Rollout.Proxy != "" || len(s.Metrics.Selector) > 0
+	if translate.CountsRequests(s) || a.metrics == nil {
+		return translate.CountsRequests(s)
 	}
-	for _, t := range a.metrics.Targets() {
-		if t.Health == metric.TargetUp && strings.HasPrefix(t.Job, s.Ref().String()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.metrics.Targets(), func(t metric.TargetStatus) bool {
+		return t.Health == metric.TargetUp && t.Job == s.Ref().String()
+	})
 }
 
-// active lists the deployments that are observed now; on an error none, and the next change corrects it.
-func (a *App) active(ctx context.Context) []belay.Deployment {
-	list, err := a.store.Deployments(ctx, belay.DeploymentFilter{Active: true})
-	if err != nil {
-		a.log.Warn("active deployments not read", "error", err)
-		return nil
-	}
-	return list
-}
-
-// scrape tells the scraper what to scrape how often.
-func (a *App) scrape(ctx context.Context) error {
-	if a.metrics == nil {
-		return nil
-	}
-	return a.metrics.SetJobs(a.jobs(a.config(), a.active(ctx)))
-}
-
-func (a *App) rescrape() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := a.scrape(ctx); err != nil {
-		a.log.Warn("scrape targets not changed", "error", err)
-	}
-}
-
-// jobs lists every configured target, and the targets of active deployments, each once: every watch_interval
-// while its service is being watched, every scrape_interval otherwise.
-func (a *App) jobs(cfg *config.Config, active []belay.Deployment) []metric.Job {
-	var jobs []metric.Job
-	for _, s := range cfg.Services {
-		j := metric.Job{
-			Name: s.Ref().String(), Path: s.Metrics.Path, Scheme: s.Metrics.Scheme, BearerToken: s.Metrics.BearerToken.Value,
-			Interval: cfg.Metrics.ScrapeInterval, Timeout: cfg.Metrics.ScrapeTimeout,
-			Labels: map[string]string{"service": s.Name, "environment": s.Environment},
-		}
-		add := func(list []belay.Target) {
-			for _, t := range list {
-				if !slices.Contains(j.Targets, t.Address) {
-					j.Targets = append(j.Targets, t.Address)
-				}
-			}
-		}
-		add(translate.Targets(s, cfg))
-		for _, d := range active {
-			if d.Ref == s.Ref() {
-				add(d.Targets)
-				add(d.PreviousTargets)
-				j.Interval = min(cfg.Metrics.WatchInterval, cfg.Metrics.ScrapeInterval)
-				j.Timeout = min(j.Timeout, j.Interval)
-			}
-		}
-		if len(j.Targets) > 0 {
-			jobs = append(jobs, j)
-		}
-	}
-	return jobs
+// active lists the deployments that are under way.
+func (a *App) active(ctx context.Context) ([]belay.Deployment, error) {
+	return a.store.Deployments(ctx, belay.DeploymentFilter{Active: true})
 }
 
 // policies is what the configuration says of a service, for package watch.
@@ -166,8 +115,7 @@ type gate struct{ a *App }
 
 // Check says what is missing for a safe deployment.
 func (g gate) Check(ctx context.Context, d belay.Deployment) ([]watch.Finding, error) {
-	cfg := g.a.config()
-	s, ok := cfg.Service(d.Ref)
+	s, ok := g.a.config().Service(d.Ref)
 	if !ok {
 		return nil, nil
 	}
@@ -175,7 +123,11 @@ func (g gate) Check(ctx context.Context, d belay.Deployment) ([]watch.Finding, e
 	for _, w := range warnings(s) {
 		out = append(out, watch.Finding{Name: w.name, Message: w.text})
 	}
-	if d.Previous.IsZero() && !slices.ContainsFunc(g.a.active(ctx), func(o belay.Deployment) bool { return o.Ref == d.Ref }) {
+	active, err := g.a.active(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if d.Previous.IsZero() && !slices.ContainsFunc(active, func(o belay.Deployment) bool { return o.Ref == d.Ref }) {
 		out = append(out, watch.Finding{Name: "first deployment", Message: "nothing to roll back to yet: belay knows no earlier release of " + d.Ref.String() + " (--previous names one)"})
 	}
 	if len(s.Deploy.Command) == 0 && !d.Registered {
@@ -203,3 +155,30 @@ func warnings(s config.Service) []warning {
 	}
 	return out
 }
+
+// checkTargets refuses what could not be scraped or probed, before a deployment carries it along.
+func checkTargets(targets []belay.Target) error {
+	if len(targets) > maxTargets {
+		return belay.Errorf(belay.CodeInvalid, "%d targets are too many; the most is %d", len(targets), maxTargets)
+	}
+	for _, t := range targets {
+		if err := metric.CheckTarget(t.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain refuses text that has no place in a name: it ends up in logs, queries, label values and environments.
+func plain(what, text string, limit int) error {
+	if len(text) > limit || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+		return belay.Errorf(belay.CodeInvalid, "%s is not acceptable: want at most %d characters, none of them a control character", fmt.Sprintf("%s %.40q", what, text), limit)
+	}
+	return nil
+}
+
+const (
+	maxTargets = 1000
+	maxName    = 256
+	maxReason  = 2000
+)

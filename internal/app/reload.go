@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
+	"time"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/alert/notify"
@@ -13,10 +15,14 @@ import (
 )
 
 // Reload reads the configuration again. All that can fail is done before anything running is touched: an error
-// means that nothing changed.
+// means that nothing changed. Deployments under way keep the policy that they began with, and go on also when
+// their service is configured no more.
 func (a *App) Reload(ctx context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	if a.stopping.Err() != nil {
+		return belay.Errorf(belay.CodeUnavailable, "reload the configuration: belay is stopping")
+	}
 	err := a.reload(ctx)
 	if err != nil {
 		a.refused.Store(&err)
@@ -34,39 +40,71 @@ func (a *App) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unchangeable(a.config(), cfg); err != nil {
+	old := a.config()
+	if err := unchangeable(old, cfg); err != nil {
+		return err
+	}
+	active, err := a.active(ctx)
+	if err != nil {
+		return err
+	}
+	if err := keepLeaving(old, cfg, active); err != nil {
 		return err
 	}
 	channels, err := a.channels(cfg)
 	if err != nil {
 		return err
 	}
-	if a.metrics != nil {
-		if err := a.metrics.SetJobs(a.jobs(cfg, a.active(ctx))); err != nil {
-			return err
-		}
-	}
-	if err := a.edges.Apply(cfg); err != nil {
+	commit, err := a.edges.Prepare(cfg)
+	if err != nil {
 		return err
 	}
-	// From here on nothing fails.
-	a.cfg.Store(cfg)
-	a.setChannels(cfg, channels)
-	a.standing.reload()
+	// Only the scraper can still refuse, and then nothing was changed.
+	return a.targets.Replace(ctx, cfg, func() {
+		a.cfg.Store(cfg)
+		commit()
+		a.setChannels(cfg, channels)
+		a.standing.Reload()
+	})
+}
+
+// keepLeaving carries the services of deployments under way, and their proxies, over into a configuration that has
+// them no longer. It refuses to move a proxy while a deployment counts its requests.
+func keepLeaving(old, cfg *config.Config, active []belay.Deployment) error {
+	for _, d := range active {
+		was, known := old.Service(d.Ref)
+		if !known {
+			continue
+		}
+		if _, stays := cfg.Service(d.Ref); !stays {
+			cfg.Leaving = append(cfg.Leaving, was)
+		}
+		p, used := old.Proxy(was.Rollout.Proxy)
+		if !used {
+			continue
+		}
+		next, stays := cfg.Proxy(p.Name)
+		if !stays {
+			cfg.Proxies = append(cfg.Proxies, p)
+		} else if next.Admin != p.Admin {
+			return belay.Errorf(belay.CodeConflict, "proxies.%s.admin cannot change while %s of %s is under way", p.Name, d.ID, d.Ref).
+				WithNext("reload when it has ended")
+		}
+	}
 	return nil
 }
 
 // unchangeable refuses what only a restart can change, instead of quietly not doing it.
-func unchangeable(old, new *config.Config) error {
-	for _, c := range []struct{ name, old, new string }{
-		{"server.listen", old.Server.Listen, new.Server.Listen},
-		{"server.data", old.Server.Data, new.Server.Data},
-		{"server.external_url", old.Server.ExternalURL, new.Server.ExternalURL},
-		{"metrics.url", old.Metrics.URL, new.Metrics.URL},
-		{"metrics.bearer_token", old.Metrics.BearerToken.Value.Reveal(), new.Metrics.BearerToken.Value.Reveal()},
-		{"metrics.retention", fmt.Sprint(old.Metrics.Retention), fmt.Sprint(new.Metrics.Retention)},
+func unchangeable(old, cfg *config.Config) error {
+	for _, c := range []struct{ name, was, is string }{
+		{"server.listen", old.Server.Listen, cfg.Server.Listen},
+		{"server.data", old.Server.Data, cfg.Server.Data},
+		{"server.external_url", old.Server.ExternalURL, cfg.Server.ExternalURL},
+		{"metrics.url", old.Metrics.URL, cfg.Metrics.URL},
+		{"metrics.bearer_token", old.Metrics.BearerToken.Value.Reveal(), cfg.Metrics.BearerToken.Value.Reveal()},
+		{"metrics.retention", fmt.Sprint(old.Metrics.Retention), fmt.Sprint(cfg.Metrics.Retention)},
 	} {
-		if c.old != c.new {
+		if c.was != c.is {
 			return belay.Errorf(belay.CodeConflict, "%s cannot change while belay runs", c.name).WithNext("restart belay to change it")
 		}
 	}
@@ -80,7 +118,10 @@ func (a *App) lastReload() error {
 	return nil
 }
 
+// record puts it on the timeline, also when whoever asked for the reload does not wait any more.
 func (a *App) record(ctx context.Context, message string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	now := a.now().UTC()
 	e := belay.Event{ID: id.New("e", now), Time: now, Actor: "belay", Kind: belay.EventConfig, Message: message}
 	if err := a.store.Append(ctx, e); err != nil {
@@ -115,10 +156,14 @@ func (a *App) setChannels(cfg *config.Config, channels map[string]notify.Notifie
 	a.dispatcher.SetChannels(channels)
 }
 
-// hosts are the names under which the API may be asked, beside addresses.
+// hosts are the names under which the API may be asked, beside addresses and localhost.
 func (a *App) hosts() []string {
+	var out []string
 	if u, err := url.Parse(a.config().Server.ExternalURL); err == nil && u.Hostname() != "" {
-		return []string{u.Hostname()}
+		out = append(out, u.Hostname())
 	}
-	return nil
+	if host, _, err := net.SplitHostPort(a.config().Server.Listen); err == nil && host != "" {
+		out = append(out, host)
+	}
+	return out
 }

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app/translate"
@@ -58,7 +60,10 @@ func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (b
 	if err != nil {
 		return belay.RollbackAnswer{}, err
 	}
-	actor := orUnknown(req.Actor)
+	actor := named(req.Actor)
+	if len(req.Reason) > maxReason {
+		return belay.RollbackAnswer{}, belay.Errorf(belay.CodeInvalid, "the reason is longer than %d characters", maxReason)
+	}
 	if req.DryRun {
 		d, err := a.conductor.Preview(ctx, ref, to)
 		if err != nil {
@@ -182,7 +187,7 @@ func (a *App) Rollback(ctx context.Context, id string) (belay.Rollback, error) {
 
 // AbortRollback stops a rollback before its next step.
 func (a *App) AbortRollback(ctx context.Context, id, actor string) error {
-	return a.engine.Abort(ctx, id, orUnknown(actor))
+	return a.engine.Abort(ctx, id, named(actor))
 }
 
 // SubscribeRollback delivers the newest state of a rollback after each change.
@@ -212,9 +217,26 @@ func (a *App) resolve(ref belay.Ref) (belay.Ref, error) {
 		WithNext("configured are: %s", join(known))
 }
 
-func orUnknown(actor string) string {
-	if actor == "" || actor == "belay" { // nobody may speak in the name of the rules
-		return "user:unknown"
+// named is the actor as it is recorded. Nobody may speak in the name of the rules: a person is "user:..." and a
+// pipeline "ci" or "ci:...", whatever was sent.
+func named(actor string) string {
+	actor = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, actor))
+	if runes := []rune(actor); len(runes) > maxActor {
+		actor = string(runes[:maxActor])
 	}
-	return actor
+	kind, name, ok := strings.Cut(actor, ":")
+	switch {
+	case actor == "" || strings.EqualFold(actor, "belay") || ok && strings.TrimSpace(name) == "":
+		return "user:unknown"
+	case actor == "ci" || ok && !strings.EqualFold(strings.TrimSpace(kind), "belay"):
+		return actor
+	}
+	return "user:" + actor
 }
+
+const maxActor = 128

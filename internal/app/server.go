@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -61,57 +60,19 @@ func newServer(ln net.Listener, h http.Handler, log *slog.Logger, failed chan er
 	return s
 }
 
+// drainTimeout is how long requests under way may take to end at a stop; a client that reads nothing must not
+// use up the time of all that is stopped after it.
+const drainTimeout = 3 * time.Second
+
 // stop lets requests end, cuts streams and waits.
 func (s *server) stop(ctx context.Context) error {
 	s.cancel()
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
 	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
 	}
 	s.wg.Wait()
 	return err
-}
-
-// health answers /health: one entry for each thing that belay itself depends on.
-func (a *App) Health(ctx context.Context) belay.ServerHealth {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	h := belay.ServerHealth{Status: "healthy", Timestamp: a.now().UTC().Truncate(time.Millisecond), Version: a.opts.Version, Checks: map[string]belay.HealthEntry{}}
-	check := func(name string, err error) {
-		if err != nil {
-			h.Status = "unhealthy"
-			h.Checks[name] = belay.HealthEntry{Status: "unhealthy", Detail: err.Error()}
-			return
-		}
-		h.Checks[name] = belay.HealthEntry{Status: "healthy"}
-	}
-	check("store", a.store.Health(ctx))
-	check("metrics", a.reader.Ready(ctx))
-	check("data_folder", writable(a.data))
-	for name, p := range a.proxies() {
-		_, err := p.Slots(ctx)
-		check("proxy "+name, err)
-	}
-	if err := a.lastReload(); err != nil {
-		h.Checks["configuration"] = belay.HealthEntry{Status: "healthy", Detail: "the newest file was refused and the one before is in use: " + err.Error()}
-	} else {
-		h.Checks["configuration"] = belay.HealthEntry{Status: "healthy"}
-	}
-	return h
-}
-
-func writable(dir string) error {
-	f, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// Ready says whether the server takes part: started and not stopping.
-func (a *App) Ready(context.Context) error {
-	if !a.ready.Load() {
-		return errors.New("starting or stopping")
-	}
-	return nil
 }

@@ -3,11 +3,11 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,65 +25,111 @@ import (
 type Deployer struct {
 	Config  func() *config.Config
 	Proxies func() map[string]*proxyclient.Client
+	Logs    string // folder that the output of each command is kept in
 	Log     *slog.Logger
-}
 
-// killGrace is how long a deploy command may take to end once it was told to.
-const killGrace = 10 * time.Second
+	Grace time.Duration // how long a command may take to end once it was told to; 10 s when zero
+}
 
 // Deploy runs the service's deploy command. Values from outside reach it in its environment alone.
 func (d *Deployer) Deploy(ctx context.Context, dep belay.Deployment) error {
 	cfg := d.Config()
 	s, ok := cfg.Service(dep.Ref)
 	if !ok {
-		return belay.Errorf(belay.CodeNotFound, "run the deploy command of %s: it is not configured any more", dep.Ref)
+		return fmt.Errorf("%w: %w", belay.Errorf(belay.CodeNotFound, "run the deploy command of %s: it is not configured any more", dep.Ref), watch.ErrNothingChanged)
 	}
 	if len(s.Deploy.Command) == 0 {
 		return fmt.Errorf("%w: %w", belay.Errorf(belay.CodeInvalid, "%s has no deploy.command", dep.Ref), watch.ErrNothingChanged)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Deploy.Timeout, fmt.Errorf("deploy.timeout of %s is over", s.Deploy.Timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Deploy.Timeout, fmt.Errorf("deploy.timeout of %s is over", belay.Duration(s.Deploy.Timeout)))
 	defer cancel()
+	began := time.Now()
+	err := d.run(ctx, s, dep)
+	d.Log.Info("deploy command ended", "service", dep.Service, "deployment", dep.ID, "duration", time.Since(began), "error", err)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", s.Deploy.Command[0], err)
+	}
+	return d.announce(ctx, s, dep)
+}
+
+// run runs the command to its end. Its output goes to a file and not through a pipe: a server that it leaves
+// running must neither hold up the deployment nor die of writing when nobody reads any more.
+func (d *Deployer) run(ctx context.Context, s config.Service, dep belay.Deployment) error {
+	cfg := d.Config()
+	cmd := d.command(ctx, cfg, s, dep)
+	out, err := d.output(dep)
+	if err != nil {
+		d.Log.Warn("output of the deploy command is not kept", "service", dep.Service, "deployment", dep.ID, "error", err)
+	} else {
+		defer out.Close()
+		cmd.Stdout, cmd.Stderr = out, out
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%w: %w", err, watch.ErrNothingChanged)
+	}
+	err = cmd.Wait()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever of the group did not listen
+		err = context.Cause(ctx)
+	}
+	if text := tail(out); text != "" {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	return err
+}
+
+func (d *Deployer) command(ctx context.Context, cfg *config.Config, s config.Service, dep belay.Deployment) *exec.Cmd {
 	argv := s.Deploy.Command
 	path := argv[0]
 	if strings.Contains(path, "/") && !filepath.IsAbs(path) {
 		path = filepath.Join(cfg.Dir, path)
 	}
 	cmd := exec.CommandContext(ctx, path, argv[1:]...) //nolint:gosec // from the configuration file alone
-	cmd.Dir = cfg.Dir
-	cmd.Env = append(cmd.Environ(),
-		"BELAY_SERVICE="+dep.Service, "BELAY_ENVIRONMENT="+dep.Environment, "BELAY_DEPLOYMENT="+dep.ID,
-		"BELAY_VERSION="+dep.Release.Version, "BELAY_COMMIT="+dep.Release.Commit, "BELAY_DIGEST="+dep.Release.Digest,
-		"BELAY_PREVIOUS_VERSION="+dep.Previous.Version,
-		"BELAY_SLOT="+dep.Slot, "BELAY_PREVIOUS_SLOT="+dep.PreviousSlot, "BELAY_SLOT_ADDRESS="+slotAddress(cfg, s, dep.Slot))
-	for k, v := range s.Deploy.Env {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
-	var out tail
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Dir, cmd.Env = cfg.Dir, environment(cfg, s, dep)
 	// A group of its own: at the timeout its children end with it, and ctrl-c on the server does not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = killGrace
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w: %w", argv[0], err, watch.ErrNothingChanged)
-	}
-	err := cmd.Wait()
-	if ctx.Err() != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever did not listen
-		err = context.Cause(ctx)
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it ended well; a process that it left running holds its output open, as daemons do
-	}
-	d.Log.Info("deploy command ended", "service", dep.Service, "deployment", dep.ID, "duration", time.Since(began), "error", err)
-	if err != nil {
-		if text := out.text(); text != "" {
-			return fmt.Errorf("run %s: %w: %s", argv[0], err, text)
+	cmd.Cancel = func() error {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); !errors.Is(err, syscall.ESRCH) {
+			return err
 		}
-		return fmt.Errorf("run %s: %w", argv[0], err)
+		return os.ErrProcessDone
 	}
-	return d.announce(ctx, s, dep)
+	if cmd.WaitDelay = d.Grace; d.Grace <= 0 {
+		cmd.WaitDelay = 10 * time.Second
+	}
+	return cmd
+}
+
+// environment is belay's own without what is belay's business (its token), then deploy.env, then the facts, which
+// nothing overrides.
+func environment(cfg *config.Config, s config.Service, dep belay.Deployment) []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "BELAY_") || name == cfg.Server.Token.Env
+	})
+	for k, v := range s.Deploy.Env {
+		env = append(env, k+"="+v)
+	}
+	for _, kv := range [][2]string{
+		{"SERVICE", dep.Service}, {"ENVIRONMENT", dep.Environment}, {"DEPLOYMENT", dep.ID},
+		{"VERSION", dep.Release.Version}, {"COMMIT", dep.Release.Commit}, {"DIGEST", dep.Release.Digest},
+		{"PREVIOUS_VERSION", dep.Previous.Version},
+		{"SLOT", dep.Slot}, {"PREVIOUS_SLOT", dep.PreviousSlot}, {"SLOT_ADDRESS", slotAddress(cfg, s, dep.Slot)},
+	} {
+		env = append(env, "BELAY_"+kv[0]+"="+kv[1])
+	}
+	return env
+}
+
+// output opens the file that a deployment's output is appended to: after a restart there may be more of it.
+func (d *Deployer) output(dep belay.Deployment) (*os.File, error) {
+	if err := os.MkdirAll(d.Logs, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(d.Logs, dep.ID+".log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 }
 
 // announce tells the proxy which releases stand behind the slots, so that its counts carry their names.
@@ -143,18 +189,23 @@ func slotAddress(cfg *config.Config, s config.Service, slot string) string {
 	return p.Slots[i].Address
 }
 
-// tail keeps the end of a command's output.
-type tail struct{ b []byte }
-
 const tailSize = 4 << 10
 
-// Write keeps the last tailSize bytes.
-func (t *tail) Write(p []byte) (int, error) {
-	t.b = append(t.b, p...)
-	if len(t.b) > tailSize {
-		t.b = append([]byte(nil), t.b[len(t.b)-tailSize:]...)
+// tail reads the end of a command's output, as text that is safe to show.
+func tail(f *os.File) string {
+	if f == nil {
+		return ""
 	}
-	return len(p), nil
+	st, err := f.Stat()
+	if err != nil {
+		return ""
+	}
+	b := make([]byte, min(st.Size(), tailSize))
+	n, _ := f.ReadAt(b, st.Size()-int64(len(b))) // what cannot be read is not shown
+	return strings.TrimSpace(strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(string(b[:n]), "\ufffd")))
 }
-
-func (t *tail) text() string { return string(bytes.TrimSpace(t.b)) }

@@ -27,6 +27,7 @@ type Set struct {
 // Edge is one proxy.
 type Edge struct {
 	admin  string
+	token  belay.Secret
 	Client *proxyclient.Client
 	Counts *traffic.Source
 }
@@ -36,31 +37,51 @@ func New(log *slog.Logger) *Set { return &Set{log: log, byName: map[string]*Edge
 
 // Apply makes the edges those of cfg. Proxies that stay keep their streams. On an error nothing changed.
 func (e *Set) Apply(cfg *config.Config) error {
+	commit, err := e.Prepare(cfg)
+	if err == nil {
+		commit()
+	}
+	return err
+}
+
+// Prepare does all of Apply that can fail; commit does the rest. Between the two nobody else may apply.
+func (e *Set) Prepare(cfg *config.Config) (commit func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	next := map[string]*Edge{}
 	for _, p := range cfg.Proxies {
-		if old := e.byName[p.Name]; old != nil && old.admin == p.Admin {
+		if old := e.byName[p.Name]; old != nil && old.admin == p.Admin && old.token == p.Token.Value {
 			next[p.Name] = old
 			continue
 		}
 		c, err := proxyclient.New(p.Name, p.Admin, p.Token.Value.Reveal())
 		if err != nil {
-			return fmt.Errorf("proxies.%s: %w", p.Name, err)
+			return nil, fmt.Errorf("proxies.%s: %w", p.Name, err)
 		}
-		next[p.Name] = &Edge{admin: p.Admin, Client: c, Counts: traffic.New(c, e.log)}
+		next[p.Name] = &Edge{admin: p.Admin, token: p.Token.Value, Client: c, Counts: traffic.New(c, e.log)}
 	}
+	return func() { e.commit(next) }, nil
+}
+
+func (e *Set) commit(next map[string]*Edge) {
+	e.mu.Lock()
 	gone := e.byName
 	e.byName = next
-	for name, old := range gone {
+	if e.started && !e.stopped {
+		e.startLocked()
+	}
+	stopped := e.stopped
+	e.mu.Unlock()
+	for name, old := range gone { // without the lock: a stream may take a moment to end
 		if next[name] != old {
 			old.close()
 		}
 	}
-	if e.started && !e.stopped {
-		e.startLocked()
+	if stopped {
+		for _, v := range next {
+			v.close()
+		}
 	}
-	return nil
 }
 
 // Start begins to read the counts of every proxy.
@@ -108,6 +129,21 @@ func (e *Set) Clients() map[string]*proxyclient.Client {
 		out[name] = v.Client
 	}
 	return out
+}
+
+// Serving is the slot with the most traffic, "" when none has any.
+func (v *Edge) Serving(ctx context.Context) (string, error) {
+	status, err := v.Client.Slots(ctx)
+	if err != nil {
+		return "", err
+	}
+	best, most := "", 0
+	for _, s := range status.Slots {
+		if s.Weight > most {
+			best, most = s.Name, s.Weight
+		}
+	}
+	return best, nil
 }
 
 // Session begins to count for a deployment.

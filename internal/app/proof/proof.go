@@ -59,12 +59,15 @@ func (p *Prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificat
 	}
 	var before []belay.Tick
 	if rb.Plan.Deployment != "" {
-		if dep, err := p.Store.Deployment(ctx, rb.Plan.Deployment); err == nil {
-			if len(dep.PreviousTargets) > 0 {
-				d.Targets = dep.PreviousTargets
-			} else if len(dep.Targets) > 0 && dep.Slot == "" {
-				d.Targets = dep.Targets // taken back in place
-			}
+		dep, err := p.Store.Deployment(ctx, rb.Plan.Deployment)
+		switch {
+		case belay.CodeOf(err) == belay.CodeNotFound: // the configured targets then
+		case err != nil:
+			return belay.Certificate{}, err // nothing may be proven on the wrong machines
+		case len(dep.PreviousTargets) > 0:
+			d.Targets = dep.PreviousTargets
+		case len(dep.Targets) > 0 && dep.Slot == "":
+			d.Targets = dep.Targets // taken back in place
 		}
 		ticks, err := p.Store.Ticks(ctx, rb.Plan.Deployment, -math.MaxFloat64)
 		if err != nil {
@@ -131,65 +134,6 @@ func (p probes) Health(ctx context.Context) ([]belay.HealthStatus, error) {
 	return health.ProbeAll(ctx, translate.Assignments(p.s, p.p.Config().Dir, belay.ArmCandidate, p.d.Targets)), nil
 }
 
-// Releases says which version each target reports: by its version page, its metrics or its health page.
-type Releases struct {
-	Prover     *Prover
-	Service    config.Service
-	Deployment belay.Deployment // metrics from before its beginning do not count
-}
-
-// releases returns nil when the targets have no way to report a release, so that the certificate says so.
-func (p *Prover) releases(ctx context.Context, s config.Service, d belay.Deployment) verify.Releases {
-	r := Releases{p, s, d}
-	if s.Verify.Release != nil {
-		return r
-	}
-	everywhere := translate.Targets(s, p.Config())
-	list, err := r.Releases(ctx, append(everywhere, d.Targets...))
-	if err != nil {
-		return r
-	}
-	for _, v := range list {
-		if v.Version != "" {
-			return r
-		}
-	}
-	return nil
-}
-
-// Releases asks the targets.
-func (r Releases) Releases(ctx context.Context, targets []belay.Target) ([]verify.Reported, error) {
-	if v := r.Service.Verify.Release; v != nil {
-		return verify.HTTPReleases{Path: v.HTTP, Version: verify.Version{JSON: v.JSON}}.Releases(ctx, targets)
-	}
-	subject := translate.Subject(r.Service, r.Deployment, nil)
-	subject.Candidate.Targets, subject.Baseline = targets, kpi.Arm{}
-	byMetrics, merr := kpi.ReleasesReported(ctx, r.Prover.Reader, subject, r.Prover.Now())
-	byHealth := map[string]string{}
-	for _, h := range health.ProbeAll(ctx, translate.Assignments(r.Service, r.Prover.Config().Dir, belay.ArmCandidate, targets)) {
-		if h.Release != "" {
-			byHealth[h.Target] = h.Release
-		}
-	}
-	out := make([]verify.Reported, len(targets))
-	for i, t := range targets {
-		out[i] = verify.Reported{Target: t.Address, Problem: "it reports no version"}
-		// A scrape tells of the past; one from before the proof began would tell of the release that is gone.
-		m, ok := byMetrics[metric.Instance(t.Address)]
-		switch {
-		case byHealth[translate.HostOf(r.Service, t.Address)] != "":
-			out[i].Version, out[i].Problem = byHealth[translate.HostOf(r.Service, t.Address)], ""
-		case ok && !m.At.Before(r.Deployment.CreatedAt):
-			out[i].Version, out[i].Problem = m.Version, ""
-		case ok:
-			out[i].Problem = "not scraped since the rollback"
-		case merr != nil:
-			out[i].Problem = merr.Error()
-		}
-	}
-	return out, nil
-}
-
 // recovery watches the signals of the release that should be serving and compares them with the past.
 type recovery struct {
 	policy judge.Policy
@@ -216,6 +160,9 @@ func (p *Prover) recovery(s config.Service, d belay.Deployment, before []belay.T
 	return &recovery{policy: translate.JudgePolicy(s, d, p.NeedTraffic(s)), before: before, session: v, now: p.Now, close: v.Close}
 }
 
+// afterTicks bounds what is remembered of a proof: a quarter of an hour at two looks a second.
+const afterTicks = 1800
+
 // Recovered looks once more and says for each signal whether it is back at the level from before.
 func (r *recovery) Recovered(ctx context.Context) ([]verify.SignalReading, error) {
 	r.mu.Lock()
@@ -224,7 +171,9 @@ func (r *recovery) Recovered(ctx context.Context) ([]verify.SignalReading, error
 	if err != nil {
 		return nil, err
 	}
-	r.after = append(r.after, tick)
+	if r.after = append(r.after, tick); len(r.after) > afterTicks {
+		r.after = r.after[len(r.after)-afterTicks:] // what is over does not count
+	}
 	var out []verify.SignalReading
 	for _, v := range judge.Recovered(r.before, r.after, r.policy) {
 		out = append(out, verify.SignalReading{Name: v.Signal, State: v.Result, Want: v.Want, Got: v.Got})

@@ -90,3 +90,9 @@ func SampleKind(name string) belay.SampleKind {
 	}
 	return belay.KindGauge
 }
+
+// CountsRequests tells whether the requests of a service can be counted whatever its targets say: by its proxy, or
+// by an external server that was told where to look.
+func CountsRequests(s config.Service) bool {
+	return s.Rollout.Proxy != "" || len(s.Metrics.Selector) > 0
+}

@@ -125,8 +125,8 @@ func (h handler) checkHost(next http.Handler) http.Handler {
 func (h handler) guarded(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if want := h.Token(); want != "" {
-			got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) != 1 {
+			scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(strings.TrimSpace(got)), []byte(want.Reveal())) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")
 				h.fail(w, r, belay.Errorf(belay.CodeDenied, "a valid token is needed").
 					WithNext("send it as \"Authorization: Bearer ...\"; the commands take it from BELAY_TOKEN"))
@@ -196,7 +196,8 @@ func (h handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		// The whole chain: what was being done, then the sentence.
 		p.Error.Message, p.Error.Next = strings.TrimSuffix(err.Error(), "; "+e.Next), e.Next
 	case errors.Is(err, context.Canceled):
-		return // nobody listens any more
+		// Mostly nobody listens any more; but it may be that belay stops, and then somebody does.
+		p.Error.Code, p.Error.Message, p.Error.Next = belay.CodeUnavailable, "the request was cut off: belay is stopping", "ask again when it is back"
 	default:
 		h.Logger.Error("request not served", "method", r.Method, "path", r.URL.Path, "error", err)
 		p.Error.Message = "belay has a defect, or its data folder has: " + err.Error()
@@ -228,5 +229,7 @@ func writeText(w http.ResponseWriter, code int, s string) {
 	_, _ = io.WriteString(w, s)
 }
 
-// streamInterval is the shortest time between two states on a stream.
-const streamInterval = 100 * time.Millisecond
+const (
+	streamInterval = 100 * time.Millisecond // the shortest time between two states on a stream
+	streamPatience = 10 * time.Second       // for a client to take in what was sent
+)

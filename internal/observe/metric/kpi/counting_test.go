@@ -152,7 +152,7 @@ func TestServerAway(t *testing.T) {
 	r.err = nil
 	samples, sources = w.tick(90.5)
 	wantTold(t, samples, ErrorRate, "90 candidate new:1 390/0")
-	w.wantSources(sources, "metrics ok")
+	w.wantSources(sources, "metrics ok", "scrape of new:1 ok")
 }
 
 func TestHistoryIsOfTheBaseline(t *testing.T) {

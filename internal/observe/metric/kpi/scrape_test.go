@@ -59,7 +59,7 @@ func TestScrapedApplication(t *testing.T) {
 		}
 	}
 	samples, sources := w.Collect(t.Context(), time.Now())
-	w.wantSources(sources, "metrics ok")
+	w.wantSources(sources, "metrics ok", "scrape of ")
 	got := told(samples, ErrorRate)
 	if !strings.HasSuffix(got, "candidate "+metric.Instance(srv.URL)+" [GET /cart] 3/1") {
 		t.Errorf("got %q, want 3 requests and 1 failure", got)
