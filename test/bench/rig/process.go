@@ -98,7 +98,7 @@ func (p *Process) AwaitOK(ctx context.Context, url string) error {
 	defer client.CloseIdleConnections()
 	return Until(ctx, 20*time.Second, 2*time.Millisecond, func() error {
 		if p.Ended() {
-			return &givenUp{fmt.Errorf("%s ended:\n%s", p.name, p.log.tail(20))}
+			return &finalError{fmt.Errorf("%s ended:\n%s", p.name, p.log.tail(20))}
 		}
 		return get(ctx, client, url)
 	})
@@ -120,8 +120,8 @@ func get(ctx context.Context, client *http.Client, url string) error {
 	return nil
 }
 
-// givenUp is an error that waiting cannot change.
-type givenUp struct{ error }
+// finalError is an error that waiting cannot change.
+type finalError struct{ error }
 
 // Until tries until there is no error.
 func Until(ctx context.Context, limit, every time.Duration, try func() error) error {
@@ -132,7 +132,7 @@ func Until(ctx context.Context, limit, every time.Duration, try func() error) er
 		if err == nil {
 			return nil
 		}
-		if g, ok := errors.AsType[*givenUp](err); ok {
+		if g, ok := errors.AsType[*finalError](err); ok {
 			return g.error
 		}
 		select {

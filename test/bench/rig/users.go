@@ -87,7 +87,7 @@ func (u *Users) Stop() {
 type Harm struct {
 	Total, Bad  int
 	First, Last time.Time // bad answers
-	Back        time.Time // the first answer by the old release after the last change to the new one
+	Back        time.Time // the first answer by the old release again
 }
 
 // Sum adds up answers; old is the version that users should be on.
@@ -103,8 +103,12 @@ func Sum(answers []Answer, old string) Harm {
 			h.Last = a.Done
 		}
 	}
-	for i := len(answers) - 1; i >= 0 && (answers[i].Version == old || answers[i].Done.After(h.Last)); i-- {
-		h.Back = answers[i].Done
+	for _, a := range answers {
+		// What was under way to the old release when the new one began to fail is no sign of a way back.
+		if a.Version == old && h.Bad > 0 && a.Sent.After(h.First) {
+			h.Back = a.Done
+			break
+		}
 	}
 	return h
 }
