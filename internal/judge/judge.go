@@ -1,6 +1,14 @@
+// Package judge turns what was observed of a deployment into evidence and a verdict. It is pure: ticks in, a decision
+// card out; no clock, no I/O, no logging, no goroutines. The same ticks give the same card, so the whole state can be
+// rebuilt by replaying them, and every decision can be replayed later.
+//
+// Four ways to judge work at once: limits that must hold for a time (thresholds), limits that act in one tick (hard
+// stops), health checks, and the comparison of the candidate with what it replaces by tests that stay valid however
+// often one looks (package stats). Acting on a verdict is not its business: package watch does that.
 package judge
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -111,6 +119,14 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 // Card returns the newest card.
 func (j *Judge) Card() belay.Card { return j.card }
 
+// Require makes a signal needed for healthy from now on. Whether a release has metrics at all is known only once
+// they could be read; that comes with a tick, so that a replay of the same ticks requires at the same moment.
+func (j *Judge) Require(signal string) {
+	if s := j.byName[signal]; s != nil {
+		s.Required = true
+	}
+}
+
 // decide draws the verdict: regressed before blind before insufficient before healthy. Regressed stays.
 func (j *Judge) decide() belay.Card {
 	if j.ruling == nil {
@@ -198,13 +214,7 @@ func (j *Judge) guilty() []*signal {
 		}
 	}
 	slices.SortStableFunc(guilty, func(a, b *signal) int {
-		switch ea, eb := math.Log(a.weight)+a.logE(), math.Log(b.weight)+b.logE(); {
-		case ea > eb:
-			return -1
-		case ea < eb:
-			return 1
-		}
-		return 0
+		return cmp.Compare(math.Log(b.weight)+b.logE(), math.Log(a.weight)+a.logE())
 	})
 	return guilty
 }

@@ -170,14 +170,8 @@ func (r *recovery) usual(was []belay.Sample) float64 {
 	if h.N < beforeEnough {
 		return bound
 	}
-	for i, b := range h.LE {
-		if math.IsInf(b, 1) {
-			break
-		}
+	if b, ok := h.BoundOf(r.Quantile); ok {
 		bound = b
-		if h.Count[i] >= r.Quantile*h.N {
-			break
-		}
 	}
 	return bound
 }
@@ -201,7 +195,7 @@ func (r *recovery) readGauge(out *SignalReading, was, is []belay.Sample) {
 		out.Got = fmt.Sprintf("%d readings", len(is))
 		return
 	}
-	now := median(is)
+	now := stats.Median(values(is))
 	out.Got = r.value(now)
 	if r.Threshold != nil {
 		out.Want = "within the limit of " + r.value(*r.Threshold)
@@ -226,11 +220,10 @@ func (r *recovery) readGauge(out *SignalReading, was, is []belay.Sample) {
 	}
 }
 
-func median(samples []belay.Sample) float64 {
+func values(samples []belay.Sample) []float64 {
 	v := make([]float64, len(samples))
 	for i, m := range samples {
 		v[i] = m.Value
 	}
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	return v
 }

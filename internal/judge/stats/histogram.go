@@ -99,3 +99,23 @@ func (h *Histogram) Quantile(q float64) float64 {
 	}
 	return lo + (h.LE[i]-lo)*(rank-below)/(h.Count[i]-below)
 }
+
+// BoundOf is the least finite bound that at least the share q of the values kept; the last one when none did.
+func (h *Histogram) BoundOf(q float64) (bound float64, ok bool) {
+	for i, b := range h.LE {
+		if math.IsInf(b, 1) {
+			break
+		}
+		bound, ok = b, true
+		if h.Count[i] >= q*h.N {
+			break
+		}
+	}
+	return bound, ok
+}
+
+// Median is the middle of the values, which are sorted.
+func Median(v []float64) float64 {
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
