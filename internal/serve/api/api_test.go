@@ -228,7 +228,7 @@ func TestRefusals(t *testing.T) {
 		"wrong token":     {good, js, "Bearer s3cre", "", 401, "token"},
 		"web form":        {good, "text/plain", auth, "", 400, "application/json"},
 		"rebound name":    {good, js, auth, "evil.example.com", 403, "not this server's"},
-		"unknown key":     {`{"service":"shop","verison":"1"}`, js, auth, "", 400, "verison"},
+		"unknown key":     {`{"service":"shop","versionn":"1"}`, js, auth, "", 400, "versionn"},
 		"no version":      {`{"service":"shop"}`, js, auth, "", 400, "version"},
 		"two values":      {good + good, js, auth, "", 400, "more than one"},
 		"not JSON":        {`service=shop`, js, auth, "", 400, "read the body"},
