@@ -102,21 +102,12 @@ func keepReading(ctx context.Context, s subject, wanted <-chan struct{}, news ch
 	for {
 		rctx, cancel := context.WithTimeout(ctx, readTimeout)
 		c, err := s.read(rctx)
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return
-		case rctx.Err() != nil && err != nil:
+		if err != nil && rctx.Err() != nil && ctx.Err() == nil {
 			err = belay.Errorf(belay.CodeUnavailable, "the server has not answered for %s", belay.Duration(readTimeout))
-			fallthrough
-		case err != nil:
-			if !send(ctx, trouble, err) {
-				return
-			}
-		default:
-			if !send(ctx, news, c) {
-				return
-			}
+		}
+		cancel()
+		if err != nil && !send(ctx, trouble, err) || err == nil && !send(ctx, news, c) {
+			return
 		}
 		if !pause(ctx, readPause, nil) || !pause(ctx, readEvery-readPause, wanted) {
 			return
