@@ -1,0 +1,4 @@
+package app
+
+// Named is named, for tests.
+func Named(actor string) string { return named(actor) }
