@@ -78,9 +78,9 @@ func crashing(ctx context.Context, b *bench) error {
 	if err := r.Adopted(ctx); err != nil {
 		return err
 	}
-	var c crashed
+	c := crashed{b: b, r: r, g: g, users: users}
 	for i := range b.times(5, 2) {
-		if err := c.once(ctx, b, r, g, users, fmt.Sprintf("2.0.%d", i)); err != nil {
+		if err := c.once(ctx, fmt.Sprintf("2.0.%d", i)); err != nil {
 			return fmt.Errorf("run %d: %w", i+1, err)
 		}
 	}
@@ -100,9 +100,18 @@ again at once. Times are from the start of the new process. The proxy goes on se
 	return nil
 }
 
-type crashed struct{ ready, back, verified, proof figure.Series }
+// crashed is what was measured of some kills.
+type crashed struct {
+	b     *bench
+	r     *rig.Rig
+	g     *gate
+	users *rig.Users
 
-func (c *crashed) once(ctx context.Context, b *bench, r *rig.Rig, g *gate, users *rig.Users, version string) error {
+	ready, back, verified, proof figure.Series
+}
+
+func (c *crashed) once(ctx context.Context, version string) error {
+	r, g, users := c.r, c.g, c.users
 	users.Mark()
 	g.arm()
 	d, err := r.Deploy(ctx, version, 0.5)
@@ -138,7 +147,7 @@ func (c *crashed) once(ctx context.Context, b *bench, r *rig.Rig, g *gate, users
 	c.back.Add(s.Back.Sub(began).Seconds())
 	c.proof.Add(proof.Seconds())
 	c.verified.Add((rb.EndedAt.Sub(began) - proof).Seconds())
-	b.say("   %s: ready %s, users back %s, verified %s and a proof of %s", version, figure.Seconds(last(c.ready)), figure.Seconds(last(c.back)),
+	c.b.say("   %s: ready %s, users back %s, verified %s and a proof of %s", version, figure.Seconds(last(c.ready)), figure.Seconds(last(c.back)),
 		figure.Seconds(last(c.verified)), figure.Seconds(last(c.proof)))
 	return nil
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/belaydev/belay"
@@ -113,6 +116,15 @@ func (h *harmed) rollback(ctx context.Context, b *bench, r *rig.Rig, users *rig.
 func (h *harmed) add(s rig.Harm) {
 	h.whole.Add(s.Seconds())
 	h.bad.Add(float64(s.Bad))
+}
+
+// decided says who decided in how many runs.
+func (h *harmed) decided() string {
+	var parts []string
+	for _, by := range slices.Sorted(maps.Keys(h.by)) {
+		parts = append(parts, fmt.Sprintf("the %s in %d runs", by, h.by[by]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func last(s figure.Series) float64 { return s[len(s)-1] }
@@ -224,12 +236,12 @@ func (h *harmed) write(b *bench, script harmed) {
 `+"`belay serve`, `belay proxy`"+` and two instances of an application that answers in 5 ms; %d users' requests a
 second through the proxy, open loop, whatever the answers are. The good release is stable; the bad one, whose health
 check passes, gets all traffic in one step and fails half of the requests. Hard stop, looks and streaming of counts
-are at their defaults. All times but that of the verdict are taken by the users' side. Runs by what decided: %v.
+are at their defaults. All times but that of the verdict are taken by the users' side. What decided: %s.
 
 %s
 The script is one common way to do this, not the best one: a loop that every %s asks `+"`/healthz`"+` through the front
 door and the error rate of the time since it last asked, counts a failure when the health check fails or more than %s
 are errors, and after %d failures in a row moves all traffic back by the same admin API. It begins when the traffic is
 moved. It proves nothing afterwards.
-`, perSecond, h.by, times, scriptEvery, figure.Percent(scriptLimit), scriptStrike)
+`, perSecond, h.decided(), times, scriptEvery, figure.Percent(scriptLimit), scriptStrike)
 }

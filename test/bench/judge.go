@@ -145,7 +145,7 @@ func many(ctx context.Context, w world, runs int) ([ways][]outcome, error) {
 
 // judging measures how soon a worse release is found and how often a good one is blamed.
 func judging(ctx context.Context, b *bench) error {
-	runs, calm := b.times(300, 50), b.times(200, 20)
+	runs, calm := b.times(200, 50), b.times(100, 20)
 	found := figure.NewTable("Traffic of the new release", "its errors", "judged by", "runs", "found", "median", "p90", "harmed (median)")
 	for _, w := range []world{
 		{200, 0.1, 0.05, 1}, {200, 0.1, 0.5, 1}, {200, 0.5, 0.05, 1}, {200, 0.5, 0.5, 1},
@@ -230,6 +230,6 @@ These are rules rebuilt here, not those products at work; their users can choose
 A healthy release, watched for 30 minutes:
 
 %s
-The counting rules are right where their windows are large, and wrong where a few usual errors in a window already break
-99 %%; that, and not their wish to be slow, is why their windows are long.
+The counting rules are right where a window holds many requests, and wrong where a few usual errors in it already break
+99 %%: they buy being right with being slow, and how slow depends on the traffic.
 `
