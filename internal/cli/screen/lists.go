@@ -2,6 +2,8 @@ package screen
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,12 +25,27 @@ func (s Style) Head(d belay.Deployment) string {
 
 // History draws a table of deployments.
 func (s Style) History(list []belay.Deployment, now time.Time) string {
-	var b strings.Builder
-	b.WriteString(s.paint(dim, pad("id", 22)+pad("service", 22)+pad("release", 14)+pad("state", 17)+pad("when", 12)+"why") + "\n")
+	rows := [][]string{{"id", "service", "release", "state", "when", "why"}}
 	for _, d := range list {
-		b.WriteString(pad(d.ID, 22) + pad(d.String(), 22) + pad(short(d.Release), 14) +
-			pad(s.paint(stateHue(d.State), words(string(d.State))), 17) +
-			pad(ago(now.Sub(d.CreatedAt)), 12) + s.paint(dim, d.Reason) + "\n")
+		rows = append(rows, []string{d.ID, d.String(), short(d.Release), s.paint(stateHue(d.State), words(string(d.State))), ago(now.Sub(d.CreatedAt)), s.paint(dim, d.Reason)})
+	}
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], columns(cell))
+		}
+	}
+	var b strings.Builder
+	for n, row := range rows {
+		line := ""
+		for i, cell := range row[:len(row)-1] {
+			line += pad(cell, widths[i]+2)
+		}
+		line += row[len(row)-1]
+		if n == 0 {
+			line = s.paint(dim, line)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return s.cutAll(b.String())
 }
@@ -50,8 +67,14 @@ func ago(d time.Duration) string {
 // Services draws the state of services.
 func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 	var b strings.Builder
-	for _, v := range list {
-		line := s.paint(strong, pad(v.String(), 24))
+	if len(list) == 0 {
+		return "No services are configured. docs/quickstart.md begins with five lines.\n"
+	}
+	for i, v := range list {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		line := s.paint(strong, v.String()) + "  "
 		switch {
 		case v.Stable != nil && v.Stable.Verified:
 			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
@@ -67,6 +90,9 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 				line += fmt.Sprintf(" at %d %%", d.Weight)
 			}
 			b.WriteString(line + s.paint(dim, "  "+d.ID+"  "+d.Reason) + "\n")
+		}
+		if w := shares(v.Weights); w != "" {
+			b.WriteString("  " + s.paint(dim, "traffic  ") + w + "\n")
 		}
 		for _, l := range s.health(v.Health) {
 			b.WriteString(l + "\n")
@@ -84,6 +110,15 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 		}
 	}
 	return s.cutAll(b.String())
+}
+
+// shares lists the slots of a proxy with their traffic.
+func shares(weights map[string]int) string {
+	var parts []string
+	for _, slot := range slices.Sorted(maps.Keys(weights)) {
+		parts = append(parts, fmt.Sprintf("%s %d %%", slot, weights[slot]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Looks draws what a dry run read at each step's target.

@@ -88,9 +88,11 @@ func (s Style) moments(r Report) string {
 	}
 	at("caught", d.DetectedAt)
 	if r.Rollback != nil {
-		at("old release back", lastStep(*r.Rollback))
+		if acted(*r.Rollback) {
+			at("old release back", lastStep(*r.Rollback))
+		}
 		if c := r.Rollback.Certificate; c != nil {
-			at(string(c.Result), c.IssuedAt)
+			at("certificate "+string(c.Result), c.IssuedAt)
 		}
 	}
 	line := s.state(d.State)
@@ -98,6 +100,16 @@ func (s Style) moments(r Report) string {
 		line += s.paint(dim, "  "+strings.Join(parts, ", "))
 	}
 	return s.hang(line, 2)
+}
+
+// acted tells whether every step of the present rung has done its work.
+func acted(r belay.Rollback) bool {
+	for _, st := range r.Steps {
+		if st.Rung == r.Rung && st.State != belay.StepDone && st.State != belay.StepAlready {
+			return false
+		}
+	}
+	return r.State != belay.RollbackRunning
 }
 
 // lastStep is when the last step that did something ended.

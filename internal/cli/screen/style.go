@@ -115,32 +115,35 @@ func (s Style) hang(line string, indent int) string {
 			b.WriteString(rest + "\n")
 			return b.String()
 		}
-		head := breakAt(rest, room)
-		b.WriteString(ansi.Cut(rest, 0, head))
-		b.WriteByte('\n')
-		after := head
-		if ansi.Strip(ansi.Cut(rest, head, head+1)) == " " {
-			after++
-		}
+		head, after := breakAt(rest, room)
+		b.WriteString(ansi.Cut(rest, 0, head) + "\n")
 		rest = ansi.Cut(rest, after, columns(rest))
 	}
 }
 
-// breakAt finds the column at which a line is broken: behind the last word that fits, or in the middle of a word
-// that is longer than half the room.
-func breakAt(line string, room int) int {
+// breakAt finds the column at which a line is broken, and the one at which it goes on: between the words that
+// still fit and the next, or in the middle of a word that is longer than half the room. "5 %" is one word.
+func breakAt(line string, room int) (head, after int) {
 	plain := []rune(ansi.Strip(line))
-	at := 0
-	for i, width := 0, 0; i < len(plain) && width <= room; i++ {
-		if plain[i] == ' ' && width > 0 {
-			at = width
+	for i, width := 0, 0; i < len(plain) && width <= room; {
+		if plain[i] != ' ' {
+			width += ansi.StringWidth(string(plain[i]))
+			i++
+			continue
 		}
-		width += ansi.StringWidth(string(plain[i]))
+		gap := i
+		for gap < len(plain) && plain[gap] == ' ' {
+			gap++
+		}
+		if width > 0 && (gap == len(plain) || plain[gap] != '%') {
+			head, after = width, width+gap-i
+		}
+		width, i = width+gap-i, gap
 	}
-	if at < room/2 {
-		return room
+	if head < room/2 {
+		return room, room
 	}
-	return at
+	return head, after
 }
 
 // bar draws a share from 0 to 1 over n columns.
