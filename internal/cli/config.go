@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/engine"
 	"github.com/belaydev/belay/internal/config"
 )
 
@@ -18,8 +19,7 @@ func (c *cli) load(args []string) (*config.Config, error) {
 	cfg, err := config.Load(c.config, c.lookup)
 	if belay.CodeOf(err) == belay.CodeNotFound {
 		// Naming a file that is not there is a mistake of the command line.
-		return nil, belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", c.config).
-			WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")
+		return nil, engine.NoFile(c.config)
 	}
 	return cfg, err
 }

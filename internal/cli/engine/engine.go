@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -31,6 +32,12 @@ type Options struct {
 	Format  string // of the log: text, json
 }
 
+// NoFile is the error for a configuration file that is not there.
+func NoFile(file string) error {
+	return belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", file).
+		WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")
+}
+
 func (o Options) app() (app.Options, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.Level)); err != nil {
@@ -45,6 +52,9 @@ func (o Options) app() (app.Options, error) {
 		h = slog.NewJSONHandler(o.Stderr, ho)
 	default:
 		return app.Options{}, belay.Errorf(belay.CodeInvalid, "--log-format %q is unknown", o.Format).WithNext("use text or json")
+	}
+	if _, err := os.Stat(o.Config); errors.Is(err, fs.ErrNotExist) {
+		return app.Options{}, NoFile(o.Config)
 	}
 	return app.Options{ConfigFile: o.Config, Lookup: o.Lookup, Version: o.Version, Logger: slog.New(h)}, nil
 }
