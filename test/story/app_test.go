@@ -45,10 +45,10 @@ func appSettings(addr string, settings map[string]string) map[string]string {
 	return all
 }
 
-// users sends 40 requests a second and waits until the application has served some.
+// users sends 60 requests a second and waits until the application has served some.
 func users(w *world.World, a *world.App) *world.Load {
 	w.T.Helper()
-	l := w.Load("http://"+a.Addr, 40, []world.Request{{Method: "GET", Path: "/", Share: 100}})
+	l := w.Load("http://"+a.Addr, 60, []world.Request{{Method: "GET", Path: "/", Share: 100}})
 	w.Until("users are served", 10*time.Second, func() error {
 		if n := l.Total.Load(); n < 20 {
 			return fmt.Errorf("%d requests: %s", n, l.FirstFailure())

@@ -18,7 +18,7 @@ func TestMonitoringGoesAway(t *testing.T) {
 	t.Parallel()
 	addr := world.Ports(t, 1)[0]
 	w, app := appWorld(t, map[string]string{
-		"metrics": `, url: "http://` + addr + `"`, "selector": "{job: app}", "deadline": "10s", "bake": "1s",
+		"metrics": `, url: "http://` + addr + `"`, "selector": "{job: app}", "deadline": "20s", "bake": "1s",
 	})
 	prom := w.Prometheus(addr, world.Job{Name: "app", Target: app.Addr})
 	users(w, app)
@@ -35,7 +35,7 @@ func TestMonitoringGoesAway(t *testing.T) {
 	prom.Stop()
 	blind(id)
 	prom.Start()
-	w.Await(id, 30*time.Second, belay.StateSucceeded)
+	w.Await(id, 40*time.Second, belay.StateSucceeded)
 
 	// A long one ends with a question to a person.
 	id = w.Begin("app", "--version", "1.2")
