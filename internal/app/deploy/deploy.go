@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -202,10 +203,15 @@ func tail(f *os.File) string {
 	}
 	b := make([]byte, min(st.Size(), tailSize))
 	n, _ := f.ReadAt(b, st.Size()-int64(len(b))) // what cannot be read is not shown
+	if b = b[:n]; st.Size() > tailSize {
+		if _, rest, whole := bytes.Cut(b, []byte("\n")); whole && len(rest) > 0 {
+			b = rest // from the beginning of a line
+		}
+	}
 	return strings.TrimSpace(strings.Map(func(c rune) rune {
 		if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
 			return -1
 		}
 		return c
-	}, strings.ToValidUTF8(string(b[:n]), "\ufffd")))
+	}, strings.ToValidUTF8(string(b), "\ufffd")))
 }

@@ -68,6 +68,9 @@ func (h *History) Before(start time.Time) []belay.Sample {
 	defer h.mu.Unlock()
 	var out []belay.Sample
 	for _, l := range h.slots {
+		if !l.begin.Before(start) {
+			continue
+		}
 		// The middle of the piece; the newest may not be over yet.
 		t := l.begin.Add(historyPiece / 2).Sub(start).Seconds()
 		t = min(t, -0.001)
