@@ -20,6 +20,7 @@ import (
 type bench struct {
 	belay string // the binary
 	quick bool
+	only  string // the scenarios asked for; empty is all
 	clean []func()
 	data  string // a data folder with history, once a scenario has left one
 	heads []headline
@@ -82,7 +83,7 @@ func run(ctx context.Context, bin, out, only string, quick bool) error {
 			return fmt.Errorf("there is no scenario %q", w)
 		}
 	}
-	b := &bench{belay: abs, quick: quick}
+	b := &bench{belay: abs, quick: quick, only: only}
 	defer func() {
 		for _, f := range slices.Backward(b.clean) {
 			f()

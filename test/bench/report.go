@@ -16,8 +16,14 @@ import (
 func (b *bench) report(ctx context.Context, took time.Duration) string {
 	var w strings.Builder
 	command := "make bench"
+	if b.quick || b.only != "" {
+		command = "go run ./test/bench"
+	}
 	if b.quick {
-		command = "go run ./test/bench -quick"
+		command += " -quick"
+	}
+	if b.only != "" {
+		command += " -only " + b.only
 	}
 	fmt.Fprintf(&w, `<!-- Written by "make bench". Do not edit: run it again. -->
 
