@@ -414,7 +414,7 @@ func TestNewsHurryTheLook(t *testing.T) {
 		b.w.shows["2"] = always(belay.VerdictHealthy)
 		b.is(b.deploy("2"), belay.StateWatching)
 		time.Sleep(10 * time.Second)
-		before := b.w.looks
+		before := b.w.looked()
 		for range 1000 { // one second of news every millisecond
 			select {
 			case b.w.news <- struct{}{}:
@@ -422,7 +422,7 @@ func TestNewsHurryTheLook(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		if n := b.w.looks - before; n < 9 || n > 11 {
+		if n := b.w.looked() - before; n < 9 || n > 11 {
 			t.Errorf("%d looks in a second", n)
 		}
 	})

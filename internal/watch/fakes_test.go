@@ -241,6 +241,13 @@ func (w *world) Observe(_ context.Context, d belay.Deployment) (watch.Session, e
 	return &session{w, d}, nil
 }
 
+// looked is how many looks there were.
+func (w *world) looked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looks
+}
+
 type session struct {
 	w *world
 	d belay.Deployment

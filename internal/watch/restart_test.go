@@ -152,7 +152,7 @@ func TestStoreFailure(t *testing.T) {
 		id := b.deploy("2")
 		b.is(id, belay.StateBaking)
 		b.m.breakDown(true)
-		looks := b.w.looks
+		looks := b.w.looked()
 		time.Sleep(2 * time.Minute)
 		b.w.set(func(w *world) {
 			if w.looks-looks < 30 || len(w.reverts) != 0 {

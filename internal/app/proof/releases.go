@@ -20,14 +20,17 @@ type Releases struct {
 	Deployment belay.Deployment // metrics from before its beginning do not count
 }
 
-// releases returns nil when the targets have no way to report a release, so that the certificate says so.
+// releases returns nil when the targets have no way to report a release, so that the certificate says so. Whether
+// they have is asked of scrapes from before the proof too: of its own there is none yet.
 func (p *Prover) releases(ctx context.Context, s config.Service, d belay.Deployment) verify.Releases {
 	r := Releases{p, s, d}
 	if s.Verify.Release != nil {
 		return r
 	}
+	past := r
+	past.Deployment.CreatedAt = time.Time{}
 	everywhere := translate.Targets(s, p.Config())
-	list, err := r.Releases(ctx, append(everywhere, d.Targets...))
+	list, err := past.Releases(ctx, append(everywhere, d.Targets...))
 	if err != nil {
 		return r
 	}

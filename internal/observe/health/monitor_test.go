@@ -41,6 +41,12 @@ func (s *script) probe(_ context.Context, _ Check, target string) Result {
 	return Result{Blind: true, Detail: "may not"}
 }
 
+func (s *script) probed(target string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count[target]
+}
+
 func assign(target string, rise, fall int) []Assignment {
 	return []Assignment{{Check: Check{Name: "web", Kind: KindHTTP, Interval: time.Second, Rise: rise, Fall: fall}, Target: target, Arm: belay.ArmCandidate}}
 }
@@ -140,15 +146,15 @@ func TestWatchReplacesAndKeepsWhatStays(t *testing.T) {
 			t.Errorf("after the replacement: %+v", got)
 		}
 		time.Sleep(10 * time.Second)
-		if s.count["a"] != 3 {
-			t.Errorf("a was probed %d times, though nobody watches it after the third", s.count["a"])
+		if s.probed("a") != 3 {
+			t.Errorf("a was probed %d times, though nobody watches it after the third", s.probed("a"))
 		}
 		m.Unwatch("d")
 		synctest.Wait()
-		before := s.count["b"]
+		before := s.probed("b")
 		time.Sleep(10 * time.Second)
-		if m.Status("d") != nil || s.count["b"] != before {
-			t.Errorf("still watched: %v, %d probes", m.Status("d"), s.count["b"]-before)
+		if m.Status("d") != nil || s.probed("b") != before {
+			t.Errorf("still watched: %v, %d probes", m.Status("d"), s.probed("b")-before)
 		}
 	})
 }
@@ -162,18 +168,18 @@ func TestStartAndStopInAnyOrder(t *testing.T) {
 		m.Start()
 		m.Start()
 		time.Sleep(2500 * time.Millisecond)
-		if st := m.Status("d")[0]; s.count["a"] != 3 || st.State != belay.HealthHealthy {
-			t.Errorf("%d probes by two starts: %+v", s.count["a"], st)
+		if st := m.Status("d")[0]; s.probed("a") != 3 || st.State != belay.HealthHealthy {
+			t.Errorf("%d probes by two starts: %+v", s.probed("a"), st)
 		}
 		m.Stop()
 		m.Stop()
 		time.Sleep(time.Minute)
-		if s.count["a"] != 3 {
+		if s.probed("a") != 3 {
 			t.Errorf("probed after the stop")
 		}
 		m.Start()
 		synctest.Wait()
-		if st := m.Status("d")[0]; s.count["a"] != 4 || st.State != belay.HealthUnknown || st.Passes != 1 {
+		if st := m.Status("d")[0]; s.probed("a") != 4 || st.State != belay.HealthUnknown || st.Passes != 1 {
 			t.Errorf("old readings outlive a stop: %+v", st)
 		}
 		m.Stop()
