@@ -32,7 +32,7 @@ unit: ## The tests beside the code: need nothing installed
 
 .PHONY: test-story
 test-story: build ## Whole-product tests on real applications and servers
-	go test -tags story -timeout 20m ./test/...
+	go test -tags story -parallel 12 -timeout 20m ./test/...
 
 .PHONY: test-deps
 test-deps: ## Install the Debian packages that the story tests use

@@ -10,6 +10,6 @@ if [ -f "$pid" ] && kill "$(cat "$pid")" 2>/dev/null; then
 fi
 export DATABASE_URL="sqlite:///$run/shop.db" SHOP_VERSION="$BELAY_VERSION"
 set -a; . "$here/releases/$BELAY_VERSION.env"; set +a
-setsid gunicorn --chdir "$here" --workers 1 --threads 8 --bind "$BELAY_SLOT_ADDRESS" --pid "$pid" \
+setsid gunicorn --chdir "$here" --workers 1 --threads 8 --graceful-timeout 5 --bind "$BELAY_SLOT_ADDRESS" --pid "$pid" \
   --access-logfile /dev/null shop:app >"$run/$BELAY_SLOT.log" 2>&1 </dev/null &
 echo "shop $BELAY_VERSION is starting in slot $BELAY_SLOT on $BELAY_SLOT_ADDRESS"

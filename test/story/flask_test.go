@@ -17,6 +17,7 @@ import (
 // TestFlaskShop runs the whole loop against an application as teams write them: each of its releases, in turn,
 // through one proxy, with users all the while.
 func TestFlaskShop(t *testing.T) {
+	t.Parallel()
 	p := world.Ports(t, 4)
 	yaml, err := os.ReadFile("../../examples/flask-shop/belay.yaml")
 	if err != nil {
