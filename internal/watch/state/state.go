@@ -261,11 +261,12 @@ func (m *machine) superseded(in Superseded) {
 }
 
 // takeBack begins the rollback. The release is quarantined now and not at the end, so that no machine can deploy
-// it again in between; not when only its deploy failed, which says nothing about the release.
+// it again in between; not when only its deploy failed, which says nothing about the release, nor when the same
+// release is what there is to go back to.
 func (m *machine) takeBack(trigger, reason string) {
 	m.d.Trigger, m.d.Rollback = trigger, RollbackID(m.d.ID)
 	actor := m.revert().Actor
-	if trigger != TriggerDeployFailed {
+	if trigger != TriggerDeployFailed && m.d.Release.Key() != m.d.Previous.Key() {
 		m.do(Quarantine{belay.Quarantine{
 			Ref: m.d.Ref, Key: m.d.Release.Key(), Release: m.d.Release, Rollback: m.d.Rollback, Reason: reason, Since: m.now,
 		}})

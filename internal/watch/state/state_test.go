@@ -119,6 +119,10 @@ func TestRegressedIsTakenBackFromEverywhere(t *testing.T) {
 	s := regress(begin(t, func(_ *belay.Deployment, p *state.Policy) { p.AutoRollback = false }).deployed())
 	s.want(belay.StateHeld).ask(belay.ActAbort).want(belay.StateRollingBack, "quarantine 2", "revert user:ann by user:ann")
 
+	// The stable release, deployed once more, is what there is to go back to: it must not be forbidden.
+	regress(begin(t, func(d *belay.Deployment, _ *state.Policy) { d.Previous = d.Release }).deployed()).
+		want(belay.StateRollingBack, "revert regressed by belay")
+
 	// A service replaced in place is down for a moment while it is deployed: that is no regression.
 	s = begin(t, nil)
 	s.give(state.Looked{Card: belay.Card{Verdict: belay.VerdictRegressed, DecidedBy: "health"}, Now: s.now}).want(belay.StateDeploying)
