@@ -226,6 +226,7 @@ func (a *App) buildDispatcher(cfg *config.Config) error {
 func (a *App) buildEngine(cfg *config.Config) error {
 	a.prover = &proof.Prover{Config: a.config, Store: a.store, Reader: a.reader, Health: a.health, Edges: a.edges,
 		NeedTraffic: a.countsRequests, Now: a.now, Log: a.part("verify"), Reg: a.reg}
+	a.prover.Register()
 	var err error
 	a.engine, err = rollback.New(rollback.Options{
 		Dir: a.data, Drivers: a.drivers(cfg), Journal: a.store, Prover: a.prover, History: a.store,

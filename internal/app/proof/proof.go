@@ -45,6 +45,9 @@ type Prover struct {
 	Reg         prometheus.Registerer
 }
 
+// Register makes the count of certificates readable before the first one.
+func (p *Prover) Register() { verify.New(verify.Options{Reg: p.Reg}) }
+
 // Prove issues the certificate of a rollback whose steps are done.
 func (p *Prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificate, error) {
 	cfg := p.Config()
