@@ -111,10 +111,10 @@ func (e *edge) serves(id string, percent int) {
 	e.w.T.Helper()
 	e.w.Until(fmt.Sprintf("%s has %d %% of the traffic", id, percent), 40*time.Second, func() error {
 		d, err := e.w.API.Deployment(e.w.T.Context(), id)
-		if err != nil || d.Serving != percent {
-			return fmt.Errorf("it has %d %%, %v", d.Serving, err)
+		if err == nil && d.Serving != percent {
+			err = fmt.Errorf("it has %d %%", d.Serving)
 		}
-		return nil
+		return err
 	})
 }
 

@@ -25,11 +25,11 @@ func TestFlaskShop(t *testing.T) {
 	}
 	// The example as it stands, on free ports.
 	text := string(yaml)
-	for old, new := range map[string]string{"127.0.0.1:8475": "{{listen}}", "127.0.0.1:8480": p[0], "127.0.0.1:8481": p[1], "127.0.0.1:8001": p[2], "127.0.0.1:8002": p[3]} {
+	for old, free := range map[string]string{"127.0.0.1:8475": "{{listen}}", "127.0.0.1:8480": p[0], "127.0.0.1:8481": p[1], "127.0.0.1:8001": p[2], "127.0.0.1:8002": p[3]} {
 		if !strings.Contains(text, old) {
 			t.Fatalf("the example no longer has %s", old)
 		}
-		text = strings.ReplaceAll(text, old, new)
+		text = strings.ReplaceAll(text, old, free)
 	}
 	// Six bad releases within minutes would end at the loop guard, which has its own test.
 	text = strings.ReplaceAll(text, "    verify:\n", "    rollback: {max_per_hour: 60}\n    verify:\n")

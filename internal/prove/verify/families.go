@@ -31,7 +31,7 @@ func (v *Verifier) families(s Subject, start time.Time) []family {
 	}
 	fs := []family{
 		{name: "release", want: "every instance reports " + s.Release.String()},
-		{name: weights, want: fmt.Sprintf("slot %s has all traffic", s.Slot)},
+		{name: weights, want: "all traffic goes to " + cmp.Or(s.Slot, s.Release.String())},
 		{name: "health", want: "every health check passes"},
 		{name: "signals", want: "back at the level from before the deployment"},
 		{name: "front door", want: "a request is answered as configured"},
