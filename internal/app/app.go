@@ -66,6 +66,7 @@ type App struct {
 	health     *health.Monitor
 	engine     *rollback.Engine
 	conductor  *watch.Conductor
+	deployer   *deploy.Deployer
 	dispatcher *notify.Dispatcher
 	edges      *edge.Set
 	prover     *proof.Prover
@@ -244,6 +245,7 @@ func (a *App) buildEngine(cfg *config.Config) error {
 
 func (a *App) buildConductor() error {
 	d := &deploy.Deployer{Config: a.config, Proxies: a.proxies, Logs: filepath.Join(a.data, "deploys"), Log: a.part("deploy")}
+	a.deployer = d
 	var err error
 	a.conductor, err = watch.New(watch.Options{
 		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
@@ -313,6 +315,7 @@ func (a *App) start(ctx context.Context) error {
 		return err
 	}
 	a.upkeep.Leftovers()
+	a.deployer.Leftovers(ctx) // before a rollback could run beside one
 	a.stops.Push("rollback engine", a.engine.Stop)
 	if err := a.engine.Start(ctx); err != nil {
 		return err

@@ -68,6 +68,7 @@ func (d *Deployer) run(ctx context.Context, s config.Service, dep belay.Deployme
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%w: %w", err, watch.ErrNothingChanged)
 	}
+	defer d.note(dep, cmd.Process.Pid)()
 	err = cmd.Wait()
 	if err == nil {
 		return nil
@@ -98,9 +99,7 @@ func (d *Deployer) command(ctx context.Context, cfg *config.Config, s config.Ser
 		}
 		return os.ErrProcessDone
 	}
-	if cmd.WaitDelay = d.Grace; d.Grace <= 0 {
-		cmd.WaitDelay = 10 * time.Second
-	}
+	cmd.WaitDelay = d.grace()
 	return cmd
 }
 
