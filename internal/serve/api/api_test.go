@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
@@ -95,12 +96,16 @@ func (f *fake) Ready(context.Context) error {
 }
 func (f *fake) Reload(context.Context) error { return f.err }
 
-func serve(t *testing.T, f *fake, token belay.Secret) (*httptest.Server, *client.Client) {
-	t.Helper()
-	srv := httptest.NewServer(api.New(api.Options{
+func handler(f *fake, token belay.Secret) http.Handler {
+	return api.New(api.Options{
 		Deployments: f, Rollbacks: f, Services: f, Server: f, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return token }, Hosts: []string{"belay.example.com"}, Logger: slog.New(slog.DiscardHandler),
-	}))
+	})
+}
+
+func serve(t *testing.T, f *fake, token belay.Secret) (*httptest.Server, *client.Client) {
+	t.Helper()
+	srv := httptest.NewServer(handler(f, token))
 	t.Cleanup(srv.Close)
 	c, err := client.New(srv.URL, client.WithToken(token))
 	if err != nil {
@@ -196,6 +201,41 @@ func TestWatchStreamsUntilFinal(t *testing.T) {
 	}
 }
 
+func TestWatchThatIsCutOffIsAnError(t *testing.T) {
+	f := &fake{updates: make(chan belay.Deployment)}
+	close(f.updates) // belay stops
+	_, c := serve(t, f, "")
+	err := c.WatchDeployment(t.Context(), knownID, func(belay.Deployment) bool { return true })
+	if belay.CodeOf(err) != belay.CodeUnavailable {
+		t.Errorf("a stream that ended before the deployment did: %v", err)
+	}
+}
+
+func TestWatchOutlivesTheTimeoutOfRequests(t *testing.T) {
+	f := &fake{updates: make(chan belay.Deployment)}
+	srv := httptest.NewUnstartedServer(handler(f, ""))
+	srv.Config.ReadTimeout = 50 * time.Millisecond
+	srv.Start()
+	defer srv.Close()
+	c, err := client.New(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(250*time.Millisecond, func() { f.updates <- belay.Deployment{ID: knownID, State: belay.StateSucceeded} })
+	defer late.Stop()
+	var last belay.State
+	if err := c.WatchDeployment(t.Context(), knownID, func(d belay.Deployment) bool { last = d.State; return true }); err != nil || last != belay.StateSucceeded {
+		t.Errorf("ended as %s: %v", last, err)
+	}
+}
+
+func TestCutOffRequestIsToldSo(t *testing.T) {
+	_, c := serve(t, &fake{err: fmt.Errorf("read services: %w", context.Canceled)}, "")
+	if _, err := c.Services(t.Context()); belay.CodeOf(err) != belay.CodeUnavailable || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("error %v (%s)", err, belay.CodeOf(err))
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	srv, _ := serve(t, &fake{}, "s3cret")
 	post := func(body, contentType, auth, host string) (int, string) {
@@ -226,6 +266,9 @@ func TestRefusals(t *testing.T) {
 		"known name":      {good, js, auth, "belay.example.com:80", 200, "pending"},
 		"no token":        {good, js, "", "", 401, "token"},
 		"wrong token":     {good, js, "Bearer s3cre", "", 401, "token"},
+		"bare token":      {good, js, "s3cret", "", 401, "token"},
+		"basic":           {good, js, "Basic s3cret", "", 401, "token"},
+		"lower case":      {good, js, "bearer s3cret", "", 200, "pending"},
 		"web form":        {good, "text/plain", auth, "", 400, "application/json"},
 		"rebound name":    {good, js, auth, "evil.example.com", 403, "not this server's"},
 		"unknown key":     {`{"service":"shop","versionn":"1"}`, js, auth, "", 400, "versionn"},
