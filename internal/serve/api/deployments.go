@@ -93,8 +93,6 @@ func send[T any](ctx context.Context, w http.ResponseWriter, first T, updates <-
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	rc, enc := http.NewResponseController(w), json.NewEncoder(w)
-	// The request has been read; its deadline would end the stream. Errors are those of writers without deadlines.
-	_ = rc.SetReadDeadline(time.Time{})
 	write := func(v T) bool {
 		_ = rc.SetWriteDeadline(time.Now().Add(streamPatience)) // a client that reads nothing is let go
 		return enc.Encode(v) == nil && rc.Flush() == nil && !final(v)
