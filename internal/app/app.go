@@ -117,9 +117,12 @@ func New(ctx context.Context, o Options) (*App, error) {
 	return a, nil
 }
 
+// CheckQuery says what is wrong with the PromQL query of a signal, or nil.
+func CheckQuery(query string) error { return kpi.CheckQuery(query) }
+
 // load reads the configuration file.
 func load(o Options) (*config.Config, error) {
-	cfg, err := config.Load(o.ConfigFile, o.Lookup, kpi.CheckQuery)
+	cfg, err := config.Load(o.ConfigFile, o.Lookup, CheckQuery)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, belay.Errorf(belay.CodeInvalid, "there is no configuration file %s", o.ConfigFile).
 			WithNext("name one with --config, or write one: docs/quickstart.md starts with five lines")

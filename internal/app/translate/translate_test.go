@@ -41,7 +41,7 @@ func used() map[string]string {
 		"Targets.Address": "Targets", "Targets.Release": "Targets", "Targets.Slot": "Targets",
 		"Metrics.Path": "scrape.Jobs", "Metrics.Scheme": "scrape.Jobs", "Metrics.BearerToken.Env": "config", "Metrics.BearerToken.File": "config",
 		"Metrics.BearerToken.Value": "scrape.Jobs", "Metrics.Selector": "Subject", "Metrics.ReleaseLabel": "Subject",
-		"Health": "Assignments, by TestEveryHealthSettingArrives",
+		"Health":       "Assignments, by TestEveryHealthSettingArrives",
 		"Signals.Name": "JudgePolicy", "Signals.Query": "Specs", "Signals.Direction": "JudgePolicy", "Signals.Unit": "JudgePolicy",
 		"Signals.Threshold": "JudgePolicy", "Signals.For": "JudgePolicy", "Signals.Quantile": "JudgePolicy", "Signals.Compare": "JudgePolicy",
 		"Signals.SmallestChange": "JudgePolicy",
