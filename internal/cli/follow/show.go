@@ -58,11 +58,15 @@ type log struct {
 	t      *terminal.Terminal
 	teller screen.Teller
 	said   time.Time // of the last line on the evidence
+	line   string    // that line
 	away   bool
 }
 
-// saidEvery is how often a log gets a line on where the evidence stands.
-const saidEvery = 10 * time.Second
+// How often a log gets a line on where the evidence stands: when it says something new, and when it does not.
+const (
+	saidEvery  = 10 * time.Second
+	aliveEvery = time.Minute
+)
 
 func (l *log) progress(r screen.Report, now time.Time, away *outage) {
 	l.events(r)
@@ -80,10 +84,12 @@ func (l *log) progress(r screen.Report, now time.Time, away *outage) {
 	if d.Card == nil || d.State.Final() || l.away || now.Sub(l.said) < saidEvery {
 		return
 	}
-	l.said = now
-	if text := screen.Progress(d); text != "" {
-		l.t.Say(strings.Repeat(" ", screen.OffsetWidth) + text + "\n")
+	text := screen.Progress(d)
+	if text == l.line && now.Sub(l.said) < aliveEvery {
+		return
 	}
+	l.said, l.line = now, text
+	l.t.Say(strings.Repeat(" ", screen.OffsetWidth) + text + "\n")
 }
 
 func (l *log) events(r screen.Report) {

@@ -88,7 +88,7 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 	}
 	fixed := 2 + name + 2*valueWidth + 3
 	bars := min(barWidth, s.width()-fixed-oddsWidth-1)
-	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + "   evidence against"
+	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + X
 	withRequests := s.width() >= fixed+barWidth+1+oddsWidth+16
 	if withRequests {
 		title = pad(title, fixed+barWidth+1+oddsWidth+2) + "requests"
@@ -138,8 +138,10 @@ func (s Style) evidence(e belay.SignalEvidence, n int) string {
 		return s.paint(h, bar(share, n)) + " " + s.paint(h, text)
 	}
 	switch {
-	case e.Verdict == belay.VerdictRegressed && e.Limit <= 1:
-		return draw(bad, 1, e.Method)
+	case e.Candidate == nil && e.N == 0 && e.EValue <= 1 && e.Verdict != belay.VerdictRegressed:
+		return s.paint(dim, "not seen")
+	case e.Verdict == belay.VerdictRegressed && e.EValue < e.Limit, e.Verdict == belay.VerdictRegressed && e.Limit <= 1:
+		return draw(bad, 1, e.Method) // a limit or a hard stop was quicker than the comparison
 	case e.Limit > 1:
 		share := 0.0
 		if e.EValue > 1 {
@@ -156,8 +158,6 @@ func (s Style) evidence(e belay.SignalEvidence, n int) string {
 		return draw(dim, share, odds(e.EValue))
 	case e.Threshold != nil && e.Candidate != nil && *e.Threshold > 0:
 		return draw(dim, *e.Candidate / *e.Threshold, "of "+number(*e.Threshold, e.Unit))
-	case e.Verdict == belay.VerdictInsufficient:
-		return draw(dim, 0, "too little")
 	}
 	return s.paint(dim, "shown only")
 }

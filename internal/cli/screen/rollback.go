@@ -207,7 +207,7 @@ func (s Style) Certificate(c belay.Certificate) string {
 		case belay.CheckPassed:
 		}
 		line := "  " + s.paint(h, mark) + " " + pad(k.Name, name) + "  " + k.Got
-		if k.Result != belay.CheckPassed && k.Want != "" {
+		if k.Want != "" && (k.Result == belay.CheckFailed || k.Result == belay.CheckUnknown) {
 			line += s.paint(dim, "  (wanted "+k.Want+")")
 		}
 		b.WriteString(s.hang(line, name+6))

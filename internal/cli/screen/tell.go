@@ -68,7 +68,7 @@ func Progress(d belay.Deployment) string {
 	if d.Slot != "" && !d.State.Final() {
 		parts = append(parts, fmt.Sprintf("%d %% of the traffic", d.Weight))
 	}
-	if d.Card == nil {
+	if d.Card == nil || d.State == belay.StateRollingBack {
 		return strings.Join(parts, ", ")
 	}
 	for _, e := range d.Card.Signals {
