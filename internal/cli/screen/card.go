@@ -88,7 +88,7 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 	}
 	fixed := 2 + name + 2*valueWidth + 3
 	bars := min(barWidth, s.width()-fixed-oddsWidth-1)
-	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + X
+	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + "   evidence (acts when full)"
 	withRequests := s.width() >= fixed+barWidth+1+oddsWidth+16
 	if withRequests {
 		title = pad(title, fixed+barWidth+1+oddsWidth+2) + "requests"
