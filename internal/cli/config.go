@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app"
 	"github.com/belaydev/belay/internal/cli/engine"
 	"github.com/belaydev/belay/internal/config"
 )
@@ -16,7 +17,7 @@ func (c *cli) load(args []string) (*config.Config, error) {
 	if len(args) == 1 {
 		c.config = args[0]
 	}
-	cfg, err := config.Load(c.config, c.lookup)
+	cfg, err := config.Load(c.config, c.lookup, app.CheckQuery)
 	if belay.CodeOf(err) == belay.CodeNotFound {
 		// Naming a file that is not there is a mistake of the command line.
 		return nil, engine.NoFile(c.config)
