@@ -53,7 +53,8 @@ fmt: ## Format the code
 
 .PHONY: generate
 generate: ## Rewrite the generated documentation
-	UPDATE=1 go test ./internal/config/... ./internal/watch/... ./internal/cli/...
+	go test ./internal/config -update
+	UPDATE=1 go test ./internal/watch/state ./internal/cli/...
 
 .PHONY: bench
 bench: build ## Measure detection, switching, start and memory; writes docs/benchmarks.md

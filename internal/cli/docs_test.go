@@ -141,7 +141,7 @@ func known(text string) error {
 		return fmt.Errorf("there is no command %q", rest[0])
 	}
 	for _, w := range rest {
-		if w == "--" {
+		if strings.Trim(w, "[]") == "--" {
 			break
 		}
 		if flag := strings.Trim(w, "[]"); strings.HasPrefix(flag, "-") && flag != "-" && !hasFlag(cmd, flag) {
