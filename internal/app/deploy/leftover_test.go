@@ -15,7 +15,7 @@ import (
 // orphan starts what a killed belay leaves behind: a deploy command in a group of its own, noted as that of d-1.
 func orphan(t *testing.T, d *deploy.Deployer, script, deployment string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", script) //nolint:gosec,noctx // of this test, which ends it
+	cmd := exec.Command("sh", "-c", script) //nolint:gosec // of this test, which ends it
 	cmd.Env = append(os.Environ(), "BELAY_DEPLOYMENT="+deployment)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
