@@ -196,6 +196,39 @@ func TestAnActIsTriedAgainAndLookedAtInBetween(t *testing.T) {
 	}
 }
 
+// A proxy that is restarted while a rollback begins must not cost the rollback; but where there is another way
+// back, that is not kept waiting.
+func TestATargetOutOfReachIsTriedUntilTheDeadlineOnTheLastRung(t *testing.T) {
+	w := newWorld(t, verdict(belay.CheckPassed))
+	w.start()
+	calls := 0
+	w.target.do = func(context.Context, belay.Action) error {
+		if calls++; calls < 5 {
+			return belay.Errorf(belay.CodeUnavailable, "the target is being restarted")
+		}
+		return nil
+	}
+	rb := w.run(newPlan(t, "r-1", steps("a")))
+	if rb.State != belay.RollbackVerified || rb.Steps[0].Attempts != 5 {
+		t.Errorf("%s after %d attempts: %s", rb.State, rb.Steps[0].Attempts, rb.Reason)
+	}
+
+	w = newWorld(t, verdict(belay.CheckPassed))
+	w.start()
+	w.target.do = func(_ context.Context, a belay.Action) error {
+		if a.Name == "a" {
+			return belay.Errorf(belay.CodeUnavailable, "the target is gone")
+		}
+		return nil
+	}
+	other := steps("b")[0]
+	first := steps("a")
+	first[0].Next = &other
+	if rb = w.run(newPlan(t, "r-1", first)); rb.State != belay.RollbackVerified || states(rb) != "0/a=failed 1/b=done" || rb.Steps[0].Attempts != 2 {
+		t.Errorf("%s, %s after %d attempts", rb.State, states(rb), rb.Steps[0].Attempts)
+	}
+}
+
 func TestAFinalErrorIsNotTriedAgain(t *testing.T) {
 	w := newWorld(t, verdict(belay.CheckPassed))
 	w.start()
