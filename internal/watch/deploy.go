@@ -164,7 +164,7 @@ func (c *Conductor) gates(ctx context.Context, d *belay.Deployment, req belay.De
 	}
 	if bad {
 		findings = append(findings, Finding{Name: "quarantine", Refuse: true, Message: fmt.Sprintf(
-			"%s is quarantined since %s was rolled back by %s: %s", d.Release, q.Since.UTC().Format("2006-01-02 15:04 MST"), q.Rollback, q.Reason)})
+			"%s is quarantined since %s, when %s took it back: %s", d.Release, q.Since.UTC().Format("2006-01-02 15:04 MST"), q.Rollback, q.Reason)})
 	}
 	if c.o.Gate != nil {
 		more, err := c.o.Gate.Check(ctx, *d)

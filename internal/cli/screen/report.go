@@ -155,7 +155,8 @@ func (s Style) conclusion(d belay.Deployment) string {
 	case belay.StateDeployFailed:
 		return lines(fmt.Sprintf("%s: the deploy of %s failed: %s", d.Ref, d.Release, d.Reason), show)
 	case belay.StateRefused:
-		return lines(fmt.Sprintf("%s: %s was not deployed: %s", d.Ref, d.Release, d.Reason), show)
+		return lines(fmt.Sprintf("%s: %s was not deployed: %s. With a reason it can be forced:", d.Ref, d.Release, strings.TrimSuffix(d.Reason, ".")),
+			fmt.Sprintf("belay deploy %s --version %s --force REASON", d.Service, d.Release))
 	case belay.StatePending, belay.StateDeploying, belay.StateWatching, belay.StatePaused, belay.StateRollingBack:
 	}
 	return ""

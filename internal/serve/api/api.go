@@ -94,7 +94,7 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/v1/services/{service}/{environment}/plan", h.guarded(h.plan))
 	mux.Handle("POST /api/v1/services/{service}/{environment}/quarantine/lift", h.guarded(h.liftQuarantine))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		h.fail(w, r, belay.Errorf(belay.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path))
+		h.fail(w, r, belay.Errorf(belay.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).WithNext("docs/api.md lists what there is"))
 	})
 	return h.checkHost(mux)
 }
@@ -136,7 +136,8 @@ func (h handler) guarded(next http.HandlerFunc) http.Handler {
 		if r.Method != http.MethodGet {
 			ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 			if err != nil || ct != "application/json" {
-				h.fail(w, r, belay.Errorf(belay.CodeInvalid, "the body must be sent as Content-Type: application/json"))
+				h.fail(w, r, belay.Errorf(belay.CodeInvalid, "the body of %s %s is not sent as JSON", r.Method, r.URL.Path).
+					WithNext("send the header Content-Type: application/json"))
 				return
 			}
 		}
@@ -150,12 +151,12 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return belay.Errorf(belay.CodeInvalid, "the body is larger than %d bytes", maxRequest)
+			return belay.Errorf(belay.CodeInvalid, "the body is larger than %d bytes", maxRequest).WithNext("send less; a deployment of more targets takes them from the configuration")
 		}
 		return belay.Errorf(belay.CodeInvalid, "read the body: %w", err).WithNext("docs/api.md shows what it may hold")
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return belay.Errorf(belay.CodeInvalid, "read the body: more than one JSON value")
+		return belay.Errorf(belay.CodeInvalid, "read the body: more than one JSON value").WithNext("send one")
 	}
 	return nil
 }

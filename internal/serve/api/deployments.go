@@ -17,7 +17,7 @@ func (h handler) deploy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if req.Service == "" || req.Release.IsZero() {
-		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "a deployment needs a service and a version"))
+		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "a deployment needs a service and a version").WithNext("give \"service\" and \"version\", or \"digest\""))
 		return
 	}
 	d, err := h.Deployments.Deploy(r.Context(), req)
@@ -125,7 +125,7 @@ func atoi(s string, def, limit int) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > limit {
-		return 0, belay.Errorf(belay.CodeInvalid, "limit %q is not a number from 1 to %d", s, limit)
+		return 0, belay.Errorf(belay.CodeInvalid, "limit %q is not a number from 1 to %d", s, limit).WithNext("leave it out for %d; ?before=ID reads on", def)
 	}
 	return n, nil
 }

@@ -13,7 +13,7 @@ func (h handler) rollback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if req.Service == "" {
-		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "a rollback needs a service"))
+		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "a rollback needs a service").WithNext("give \"service\", and \"environment\" if it has several"))
 		return
 	}
 	a, err := h.Rollbacks.RequestRollback(r.Context(), req)
@@ -76,7 +76,7 @@ func (h handler) liftQuarantine(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if req.Key == "" {
-		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "name the version or digest to allow again"))
+		h.fail(w, r, belay.Errorf(belay.CodeInvalid, "lifting a quarantine needs the release").WithNext("give \"key\": its digest, or its version when it has none"))
 		return
 	}
 	h.answer(w, r, struct{}{}, h.Services.LiftQuarantine(r.Context(), ref(r), req.Key, req.Actor))
