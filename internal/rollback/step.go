@@ -14,8 +14,7 @@ const (
 	lastLook    = 5 * time.Second        // for the look after a step's deadline
 	firstPoll   = 20 * time.Millisecond  // between looks, doubled up to
 	slowestPoll = 500 * time.Millisecond // this
-	longestWait = time.Minute            // between acts
-	unheardWait = 5 * time.Second        // between acts on a target that cannot be reached
+	longestWait = 10 * time.Second       // between acts
 )
 
 var (
@@ -151,21 +150,13 @@ func (r *run) open(ctx context.Context, s belay.Step, rec *belay.StepRecord) (op
 }
 
 // attempts acts until an act is accepted, the attempts are used up or the deadline has passed. Before each act
-// but the first it looks: the act that failed may have done its work. On the last rung a target that cannot be
-// reached (a proxy that is being restarted) is tried until the deadline, however few attempts are allowed: nothing
-// was done to it yet, and giving up leaves users on the release that is to be taken back.
+// but the first it looks: the act that failed may have done its work. Without another rung, a target that cannot be
+// reached (a proxy being restarted) is tried until the deadline: giving up would leave users on the bad release.
 func (r *run) attempts(s belay.Step, rec *belay.StepRecord) (attempt, error) {
 	var last attempt
-	lastRung := r.rb.Rung == len(r.rb.Plan.Rungs)-1
-	for n := 1; n <= s.Attempts || last.Unheard && lastRung; n++ {
+	for n := 1; n <= s.Attempts || last.Unheard && r.rb.Rung == len(r.rb.Plan.Rungs)-1; n++ {
 		if n > 1 {
-			longest := longestWait
-			if last.Unheard {
-				longest = unheardWait
-			}
-			again, err := record(r, fmt.Sprintf("again %d %s", n, s.Key), func(ctx context.Context) (attempt, error) {
-				return r.again(ctx, s, n, longest)
-			})
+			again, err := record(r, fmt.Sprintf("again %d %s", n, s.Key), func(ctx context.Context) (attempt, error) { return r.again(ctx, s, n) })
 			if err != nil {
 				return attempt{}, err
 			}
@@ -189,15 +180,15 @@ func (r *run) attempts(s belay.Step, rec *belay.StepRecord) (attempt, error) {
 
 // again waits before another attempt and looks whether it is needed; Final means that it is not, or that it is
 // too late.
-func (r *run) again(ctx context.Context, s belay.Step, n int, longest time.Duration) (attempt, error) {
+func (r *run) again(ctx context.Context, s belay.Step, n int) (attempt, error) {
 	var a attempt
 	ctx2, cancel := r.within(ctx, s, 0)
 	defer cancel()
 	wait := max(s.Backoff.D(), firstPoll)
-	for i := 2; i < n && wait < longest; i++ {
+	for i := 2; i < n && wait < longestWait; i++ {
 		wait *= 2
 	}
-	if !r.pause(ctx2, min(wait, longest)) {
+	if !r.pause(ctx2, min(wait, longestWait)) {
 		a.Final = true
 		return a, r.halt(ctx)
 	}
@@ -232,8 +223,7 @@ func (r *run) try(ctx context.Context, s belay.Step) (attempt, error) {
 	case ctx.Err() != nil: // stopped in the middle: not kept, done again
 		return attempt{}, ctx.Err()
 	}
-	unheard := belay.CodeOf(err) == belay.CodeUnavailable
-	return attempt{Err: words(ctx2, err), Final: final(err) || ctx2.Err() != nil, Unheard: unheard}, nil
+	return attempt{Err: words(ctx2, err), Final: final(err) || ctx2.Err() != nil, Unheard: belay.CodeOf(err) == belay.CodeUnavailable}, nil
 }
 
 // settle looks until the change has taken effect or the deadline has passed; once only when no act was accepted.
