@@ -346,6 +346,36 @@ func TestRefusedRollbackNeedsAPerson(t *testing.T) {
 	}
 }
 
+// A rollback that failed leaves the bad release where it is: asking again takes that one back, and not the good one
+// that it stands in place of.
+func TestRollbackAfterAFailedRollback(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.proxied().start()
+		b.w.shows["2"], b.w.shows["3"] = always(belay.VerdictHealthy), always(belay.VerdictRegressed)
+		b.end(b.deploy("2"))
+		b.w.set(func(w *world) { w.outcome = belay.RollbackFailed })
+		failed := b.deploy("3")
+		if d := b.end(failed); d.State != belay.StateRollbackFailed {
+			t.Fatalf("%s: %s", d.State, d.Reason)
+		}
+		for range 2 { // the first fails, too
+			d, err := b.c.Rollback(t.Context(), shop, belay.Release{}, "user:ann", "")
+			if err != nil || d.Release != v("3") || d.Previous != v("2") || d.Slot == d.PreviousSlot || d.PreviousSlot == "" {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			b.end(d.ID)
+			b.w.set(func(w *world) { w.outcome = belay.RollbackVerified })
+		}
+		if s := b.m.stable[shop]; s.Release != v("2") || !s.Verified {
+			t.Errorf("stable: %+v", s)
+		}
+		// Now it is the stable release that would be taken back.
+		if d, err := b.c.Preview(t.Context(), shop, belay.Release{}); err != nil || d.Release != v("2") || d.Previous != v("1") {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
 func TestRollbackOfAService(t *testing.T) {
 	in(t, func(t *testing.T, b *bench) {
 		b.proxied().start()

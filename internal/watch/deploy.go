@@ -251,7 +251,19 @@ func (c *Conductor) Preview(ctx context.Context, ref belay.Ref, to belay.Release
 	return state.Redirect(d, to), nil
 }
 
-// takeBackStable makes the record of taking back the stable release of a service.
+// notTakenBack is the newest deployment when its rollback failed or was aborted: what it brought is there still.
+func notTakenBack(past []belay.Deployment, stable belay.Release) (belay.Deployment, bool) {
+	i := slices.IndexFunc(past, func(p belay.Deployment) bool {
+		return p.State != belay.StateRefused && p.State != belay.StateDeployFailed
+	})
+	if i < 0 || past[i].State != belay.StateRollbackFailed || past[i].Previous.IsZero() {
+		return belay.Deployment{}, false
+	}
+	return past[i], past[i].Release.Key() != stable.Key()
+}
+
+// takeBackStable makes the record of taking back the stable release of a service, or the newest one that a failed
+// rollback has left in its place.
 func (c *Conductor) takeBackStable(ctx context.Context, ref belay.Ref, to belay.Release) (belay.Deployment, error) {
 	stable, has, err := c.o.Store.Stable(ctx, ref)
 	if err != nil {
@@ -271,6 +283,13 @@ func (c *Conductor) takeBackStable(ctx context.Context, ref belay.Ref, to belay.
 		Release: stable.Release, Slot: stable.Slot, Previous: to, Weight: 100, Serving: 100,
 	}
 	d.Rollback = state.RollbackID(d.ID)
+	if left, ok := notTakenBack(past, stable.Release); ok {
+		// It is not the stable release that users are on, and that must not be taken away from them too.
+		d.Reverts, d.Release, d.Slot, d.Targets = left.ID, left.Release, left.Slot, left.Targets
+		d.Previous, d.PreviousSlot, d.PreviousTargets = left.Previous, left.PreviousSlot, left.PreviousTargets
+		d.Weight, d.Serving = left.Weight, left.Serving
+		return state.Redirect(d, to), nil
+	}
 	// The deployment that brought the stable release knows what was there before.
 	came := slices.IndexFunc(past, func(p belay.Deployment) bool {
 		return p.Release.Key() == stable.Release.Key() && (p.State == belay.StateSucceeded || p.ID == stable.Deployment)
