@@ -335,3 +335,16 @@ func TestSince(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusAfterAFailedRollback: what was verified once is not what runs now.
+func TestStatusAfterAFailedRollback(t *testing.T) {
+	ref := belay.Ref{Service: "shop", Environment: "production"}
+	got := screen.Style{Width: 120}.Services([]belay.ServiceStatus{{
+		Ref:        ref,
+		Stable:     &belay.StableRelease{Ref: ref, Release: belay.Release{Version: "2.1"}, Verified: true},
+		Deployment: &belay.Deployment{Ref: ref, Release: belay.Release{Version: "2.2"}, State: belay.StateRollbackFailed},
+	}}, time.Now())
+	if !strings.Contains(got, "2.2 may still be there") || strings.Contains(got, "runs 2.1") {
+		t.Errorf("status after a failed rollback:\n%s", got)
+	}
+}

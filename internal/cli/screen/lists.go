@@ -75,7 +75,10 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 			b.WriteByte('\n')
 		}
 		line := s.paint(strong, v.String()) + "  "
+		left := v.Deployment != nil && v.Deployment.State == belay.StateRollbackFailed
 		switch {
+		case left:
+			line += s.paint(bad, v.Deployment.Release.String()+" may still be there") + s.paint(dim, ": its rollback failed; belay rollback "+v.Service)
 		case v.Stable != nil && v.Stable.Verified:
 			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
 		case v.Stable != nil:
