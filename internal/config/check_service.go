@@ -8,6 +8,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/config/bind"
+	"github.com/belaydev/belay/internal/config/mask"
 	"github.com/belaydev/belay/internal/config/unit"
 )
 
@@ -168,6 +169,16 @@ func (s section) checkRollback(svc Service) {
 func (s section) checkStep(svc Service, step Step, at string) {
 	if len(step.Inspect) > 0 && len(step.Command) == 0 {
 		s.fault("inspect is for a command", "an http step has its own: http.inspect; a proxy is always read back", at+".inspect", at+".command")
+	}
+	if h := step.HTTP; h != nil {
+		urls := map[string]string{"url": h.URL}
+		if h.Inspect != nil {
+			urls["inspect.url"] = h.Inspect.URL
+		}
+		for _, path := range mask.Open(h.Headers, urls) {
+			s.fault("a secret in the clear would be stored and shown with every plan",
+				"put it in token: {env: NAME}, which is sent as a bearer token; where that does not do, use a command", at+".http."+path)
+		}
 	}
 	if step.Proxy != "" {
 		if _, ok := s.config.Proxy(step.Proxy); !ok {

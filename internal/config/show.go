@@ -3,12 +3,14 @@ package config
 import (
 	"reflect"
 
+	"github.com/belaydev/belay/internal/config/mask"
 	"github.com/belaydev/belay/internal/config/render"
 )
 
 // YAML writes the configuration with everything that is set and every default. Parsed again in the same folder
-// it gives the same configuration. Secrets are written as where they are, never as what they are.
-func (c *Config) YAML() ([]byte, error) { return render.YAML(*c) }
+// it gives the same configuration. Secrets are written as where they are, never as what they are; what looks like
+// one in a header, a variable or a URL is written as ***, which still parses, but is not the same any more.
+func (c *Config) YAML() ([]byte, error) { return render.YAML(*c, mask.Setting) }
 
 // Schema returns the JSON Schema of belay.yaml, for editors.
 func Schema() ([]byte, error) {
@@ -41,7 +43,7 @@ services:
   without its unit is refused.
 - Relative file names, and commands given by a path, start at the folder of the file. Commands run in that folder,
   without a shell.
-- A secret is never written in the file: ` + "`{env: NAME}` or `{file: path}`" + ` says where it is. ` + "`${NAME}`" + ` is not replaced.
+- A secret is never written in the file: ` + "`{env: NAME}` or `{file: path}`" + ` says where it is. ` + "`${NAME}`" + ` is not replaced. What looks like a secret in a header, a variable or a URL is shown as ` + "`***`" + `.
 - YAML aliases and ` + "`<<`" + ` work; keys on the outermost level that begin with ` + "`x-`" + ` are passed over and can hold them.
 
 `

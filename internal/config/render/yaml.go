@@ -18,12 +18,14 @@ import (
 // commented is how deep comments are written: sections and the settings right below them.
 const commented = 2
 
-// YAML writes the struct v, with everything that is set and every default.
-func YAML(v any) ([]byte, error) {
+// YAML writes the struct v, with everything that is set and every default. Each text is written as show gives it,
+// by the keys that lead to it.
+func YAML(v any, show func(path []string, text string) string) ([]byte, error) {
 	n, err := object(reflect.ValueOf(v), 0, "")
 	if err != nil {
 		return nil, err
 	}
+	rewrite(n, nil, show)
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -31,6 +33,24 @@ func YAML(v any) ([]byte, error) {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
 	return b.Bytes(), enc.Close()
+}
+
+func rewrite(n *yaml.Node, path []string, show func(path []string, text string) string) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			rewrite(n.Content[i+1], append(slices.Clone(path), n.Content[i].Value), show)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			rewrite(c, path, show)
+		}
+	case yaml.ScalarNode:
+		if n.Tag == "!!str" && len(path) > 0 {
+			n.Value = show(path, n.Value)
+		}
+	case yaml.DocumentNode, yaml.AliasNode: // never made here
+	}
 }
 
 // object writes a struct without the field that is named without.
