@@ -32,16 +32,24 @@ func (w *watcher) enqueue(cmd state.Command) {
 	w.queue = append(w.queue, cmd)
 }
 
-// startAct begins the next act. What is under way makes room for a rollback, but it is waited for.
+// startAct begins the next act. What is under way makes room for a rollback, but it is waited for. A rollback
+// alone begins without its record when the store refuses it for long.
 func (w *watcher) startAct(ctx context.Context) {
-	if w.dirty || ctx.Err() != nil || len(w.queue) == 0 {
+	if ctx.Err() != nil || len(w.queue) == 0 {
+		return
+	}
+	_, back := w.queue[0].(state.Revert)
+	if w.dirty && (!back || w.retryFor == 0 || w.c.o.Now().Sub(w.refused) < recordPatience) {
 		return
 	}
 	if w.act != nil {
-		if _, ok := w.queue[0].(state.Revert); ok {
+		if back {
 			w.act.cancel()
 		}
 		return
+	}
+	if w.dirty {
+		w.log.Error("rollback begins before its decision is on record: the store refuses it", "rollback", w.d.Rollback)
 	}
 	cmd := w.queue[0]
 	w.queue = w.queue[1:]
@@ -97,12 +105,17 @@ func (w *watcher) setWeight(ctx context.Context, d belay.Deployment, pct int) er
 }
 
 // revert begins the rollback and waits for its end, however often the rollback engine is out of reach. A defect,
-// such as a store that does not answer, is given a while: a rollback must not be given up for a busy disk.
+// such as a store that does not answer, is given a while: a rollback must not be given up for a busy disk. While the
+// store refuses the watcher too, it is tried without end.
 func (w *watcher) revert(ctx context.Context, d belay.Deployment, r state.Revert) state.Input {
 	refused := func(err error) state.Input { return state.RollbackRefused{Err: err, Now: w.c.o.Now()} }
 	began := w.c.o.Now()
 	for wait := time.Duration(0); ; {
 		rb, err := w.revertOnce(ctx, d, r)
+		refusing := w.pending.Load() > 0
+		if refusing {
+			began = w.c.o.Now()
+		}
 		switch code := belay.CodeOf(err); {
 		case err == nil:
 			return state.RollbackEnded{Rollback: rb, Now: w.c.o.Now()}
@@ -113,7 +126,7 @@ func (w *watcher) revert(ctx context.Context, d belay.Deployment, r state.Revert
 			return refused(err)
 		}
 		if wait == 0 {
-			w.log.Error("rollback out of reach, trying again", "error", err)
+			w.log.Error("rollback out of reach, trying again", "rollback", d.Rollback, "store_refuses", refusing, "error", err)
 		}
 		wait = backoff(wait)
 		if !sleep(ctx, wait) {

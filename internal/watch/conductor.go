@@ -177,6 +177,17 @@ func (c *Conductor) of(ref belay.Ref) []*watcher {
 	return c.ofLocked(ref)
 }
 
+// Unsaved is how many decisions the store has not taken: they are in memory only, and are tried again.
+func (c *Conductor) Unsaved() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, w := range c.watchers {
+		n += int(w.pending.Load())
+	}
+	return n
+}
+
 // Ask asks act of a deployment in the name of actor. It returns when the outcome is on record.
 func (c *Conductor) Ask(ctx context.Context, id string, act belay.Act, actor, reason string) (belay.Deployment, error) {
 	return c.ask(ctx, id, state.Asked{Act: act, Actor: actor, Reason: reason, Now: c.o.Now()})

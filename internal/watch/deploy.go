@@ -162,6 +162,12 @@ func (c *Conductor) gates(ctx context.Context, d *belay.Deployment, req belay.De
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine of %s: %w", d.Ref, err)
 	}
+	if !bad && d.Release.Digest != "" && d.Release.Version != "" { // taken back when nobody knew a digest
+		if q, bad, err = c.o.Store.Quarantined(ctx, d.Ref, d.Release.Version); err != nil {
+			return nil, fmt.Errorf("read quarantine of %s: %w", d.Ref, err)
+		}
+		bad = bad && q.Key == d.Release.Version // else it was another build of the version
+	}
 	if bad {
 		findings = append(findings, Finding{Name: "quarantine", Refuse: true, Message: fmt.Sprintf(
 			"%s is quarantined since %s, when %s took it back: %s", d.Release, q.Since.UTC().Format("2006-01-02 15:04 MST"), q.Rollback, q.Reason)})

@@ -26,6 +26,8 @@ type eye struct {
 
 	session Session
 	judge   Judge
+	seen    float64      // while replaying: up to where the judge has seen what was stored
+	before  *belay.Card  // while replaying: what it concluded from that
 	backlog []belay.Tick // looked at, judged, not stored yet
 	blamed  bool         // the store's refusal is in the log
 }
@@ -36,6 +38,7 @@ type look struct {
 	err      error // nothing could be judged
 	session  Session
 	judge    Judge
+	seen     float64
 	before   *belay.Card // after the replay: what the judge had concluded already
 	backlog  []belay.Tick
 	storeErr error
@@ -61,6 +64,7 @@ func (e *eye) close() {
 		e.cancel()
 		l := <-e.looks
 		e.cancel, e.session, e.backlog = nil, l.session, l.backlog
+		e.judge, e.seen, e.before = l.judge, l.seen, l.before
 	}
 	if e.session != nil {
 		e.session.Close()
@@ -110,8 +114,8 @@ func (e *eye) look(ctx context.Context) {
 		return
 	}
 	e.last, e.hurried = e.w.c.o.Now(), false
-	ctx, e.cancel = context.WithTimeout(ctx, lookTimeout)
-	d, l := e.w.d, look{session: e.session, judge: e.judge, backlog: e.backlog}
+	ctx, e.cancel = context.WithCancel(ctx)
+	d, l := e.w.d, look{session: e.session, judge: e.judge, seen: e.seen, before: e.before, backlog: e.backlog}
 	replay := e.replay
 	go func() { e.looks <- e.w.look(ctx, d, l, replay) }() // close waits for it
 }
@@ -120,19 +124,15 @@ func (e *eye) look(ctx context.Context) {
 func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay bool) look {
 	o := w.c.o
 	if l.judge == nil {
-		l.judge = o.Judge(d)
-		if replay {
-			ticks, err := o.Store.Ticks(ctx, d.ID, -math.MaxFloat64)
-			if err != nil {
-				l.judge, l.err = nil, fmt.Errorf("read stored ticks: %w", err)
-				return l
-			}
-			for _, t := range ticks {
-				card := l.judge.Observe(counted(d, t))
-				l.before = &card
-			}
+		l.judge, l.seen = o.Judge(d), -math.MaxFloat64
+	}
+	if replay {
+		if l.err = w.recall(ctx, d, &l); l.err != nil {
+			return l
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	now := o.Now()
 	blind := func(err error) {
 		l.tick.T = now.Sub(d.CreatedAt).Seconds()
@@ -165,6 +165,25 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 	return l
 }
 
+// recall shows the judge what was stored before the restart. When it does not get to the end, the next look goes
+// on from there.
+func (w *watcher) recall(ctx context.Context, d belay.Deployment, l *look) error {
+	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
+	defer cancel()
+	ticks, err := w.c.o.Store.Ticks(ctx, d.ID, math.Nextafter(l.seen, math.MaxFloat64))
+	if err != nil {
+		return fmt.Errorf("read stored ticks: %w", err)
+	}
+	for i, t := range ticks {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("judge stored ticks, %d of %d: %w", i, len(ticks), err)
+		}
+		card := l.judge.Observe(counted(d, t))
+		l.before, l.seen = &card, t.T
+	}
+	return nil
+}
+
 // keep stores a tick, also of a look that used up its time.
 func (w *watcher) keep(ctx context.Context, t belay.Tick) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -178,6 +197,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 	e.cancel()
 	e.cancel = nil
 	e.session, e.judge, e.backlog = l.session, l.judge, l.backlog
+	e.seen, e.before = l.seen, l.before
 	interval := w.settings.Policy.Interval
 	if interval <= 0 {
 		interval = time.Second
@@ -200,7 +220,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 	case !failed && e.blamed:
 		w.log.Info("evidence is stored again")
 	}
-	e.blamed, e.replay = l.storeErr != nil, false
+	e.blamed, e.replay, e.before = l.storeErr != nil, false, nil
 	if l.before != nil && l.before.Verdict == belay.VerdictRegressed {
 		// The crash may have come between the evidence and the decision.
 		w.apply(ctx, state.Looked{Card: *l.before, Now: w.c.o.Now()})

@@ -23,6 +23,7 @@ import (
 type memory struct {
 	mu          sync.Mutex
 	broken      bool
+	slow        time.Duration // how long reading ticks takes
 	deployments map[string]belay.Deployment
 	events      []belay.Event
 	seen        map[string]bool
@@ -106,7 +107,10 @@ func (m *memory) AppendTick(_ context.Context, id string, t belay.Tick) error {
 	return m.locked(func() { m.ticks[id] = append(m.ticks[id], t) })
 }
 
-func (m *memory) Ticks(_ context.Context, id string, fromT float64) (ts []belay.Tick, err error) {
+func (m *memory) Ticks(ctx context.Context, id string, fromT float64) (ts []belay.Tick, err error) {
+	if !wait(ctx, m.slow) {
+		return nil, ctx.Err()
+	}
 	err = m.locked(func() {
 		for _, t := range m.ticks[id] {
 			if t.T >= fromT {
@@ -118,6 +122,18 @@ func (m *memory) Ticks(_ context.Context, id string, fromT float64) (ts []belay.
 }
 
 func (m *memory) breakDown(b bool) { m.mu.Lock(); m.broken = b; m.mu.Unlock() }
+
+func wait(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
 
 // states lists the states that a deployment went through, as its events tell.
 func (m *memory) states(id string) string {
@@ -277,9 +293,11 @@ func (s *session) Close()                   {}
 type judge struct {
 	bad, all int
 	sick     bool
+	thinks   time.Duration
 }
 
 func (j *judge) Observe(t belay.Tick) belay.Card {
+	wait(context.Background(), j.thinks)
 	j.all++
 	c := belay.Card{T: t.T, DecidedBy: "comparison"}
 	if len(t.Samples) == 0 {
@@ -314,11 +332,13 @@ type bench struct {
 	settings watch.Settings
 	reg      *prometheus.Registry
 	gate     watch.Gate
+	log      *slog.Logger
+	thinks   time.Duration // how long a judge takes for a tick
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, m: newMemory(), w: newWorld(), settings: watch.Settings{Policy: state.Default()}}
+	b := &bench{t: t, m: newMemory(), w: newWorld(), settings: watch.Settings{Policy: state.Default()}, log: slog.New(slog.DiscardHandler)}
 	b.settings.Policy.Bake = time.Minute
 	return b
 }
@@ -340,9 +360,9 @@ func (b *bench) start() *bench {
 	b.reg = prometheus.NewRegistry()
 	c, err := watch.New(watch.Options{
 		Store: b.m, Observer: b.w, Deployer: b.w, Traffic: b.w, Reverter: b.w, Gate: b.gate,
-		Judge:    func(belay.Deployment) watch.Judge { return &judge{} },
+		Judge:    func(belay.Deployment) watch.Judge { return &judge{thinks: b.thinks} },
 		Policies: func(belay.Ref) (watch.Settings, error) { return b.settings, nil },
-		Logger:   slog.New(slog.DiscardHandler), Registerer: b.reg,
+		Logger:   b.log, Registerer: b.reg,
 	})
 	if err != nil {
 		b.t.Fatal(err)

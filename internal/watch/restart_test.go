@@ -2,7 +2,9 @@ package watch_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -144,7 +146,7 @@ func restartWhileWaiting(t *testing.T) {
 	})
 }
 
-// TestStoreFailure: what is decided while the store refuses is neither lost nor acted upon before it is on record.
+// TestStoreFailure: what is decided while the store refuses is not lost, and users are taken back meanwhile.
 func TestStoreFailure(t *testing.T) {
 	in(t, func(t *testing.T, b *bench) {
 		b.start()
@@ -155,10 +157,13 @@ func TestStoreFailure(t *testing.T) {
 		looks := b.w.looked()
 		time.Sleep(2 * time.Minute)
 		b.w.set(func(w *world) {
-			if w.looks-looks < 30 || len(w.reverts) != 0 {
+			if w.looks-looks < 30 || len(w.reverts) != 1 {
 				t.Errorf("%d looks, %d reverts while the store was down", w.looks-looks, len(w.reverts))
 			}
 		})
+		if n := b.c.Unsaved(); n < 3 { // rolling back, the quarantine, rolled back
+			t.Errorf("%d decisions are unsaved", n)
+		}
 		b.m.breakDown(false)
 		if d := b.end(id); d.State != belay.StateRolledBack {
 			t.Errorf("ended as %s", d.State)
@@ -174,6 +179,101 @@ func TestStoreFailure(t *testing.T) {
 		}
 		if n := len(b.m.ticks[id]); n < 60 {
 			t.Errorf("%d ticks are stored", n)
+		}
+		if n := b.c.Unsaved(); n != 0 {
+			t.Errorf("%d decisions are unsaved at the end", n)
+		}
+	})
+}
+
+// TestRollbackWaitsForItsRecord: for two seconds, and no longer, however long the store has refused before.
+func TestRollbackWaitsForItsRecord(t *testing.T) {
+	for name, c := range map[string]struct{ down, bad, wait time.Duration }{
+		"the store fails with the verdict": {down: 21500 * time.Millisecond, bad: 20 * time.Second, wait: 2 * time.Second},
+		"it has failed for long":           {down: 10 * time.Second, bad: time.Minute, wait: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T, b *bench) {
+				var out strings.Builder
+				b.log = slog.New(slog.NewTextHandler(&out, nil))
+				b.start()
+				b.w.shows["2"] = goodUntil(c.bad)
+				id := b.deploy("2")
+				began := time.Now()
+				// The third bad look is at 2 s after the first.
+				time.Sleep(c.down)
+				b.m.breakDown(true)
+				want := c.bad + 2*time.Second + c.wait + 1500*time.Millisecond
+				time.Sleep(want - time.Since(began))
+				b.w.set(func(w *world) {
+					if len(w.begun) != 1 {
+						t.Fatalf("%d rollbacks began within %s", len(w.begun), want)
+					}
+					for _, at := range w.begun {
+						if at.Sub(began) < c.bad+2*time.Second+c.wait {
+							t.Errorf("began after %s", at.Sub(began))
+						}
+					}
+				})
+				time.Sleep(time.Minute)
+				b.m.breakDown(false)
+				if d := b.end(id); d.State != belay.StateRolledBack || b.w.reverts[d.Rollback] != 1 {
+					t.Errorf("ended as %s, rollbacks %v", d.State, b.w.reverts)
+				}
+				b.c.Stop()
+				if n := strings.Count(out.String(), "before its decision is on record"); n != 1 {
+					t.Errorf("said so %d times:\n%s", n, out.String())
+				}
+			})
+		})
+	}
+}
+
+// TestRollbackEngineRefusesToo: the engine has the same full disk. The rollback is not given up, whatever kind of
+// error that is, and it begins when there is space again.
+func TestRollbackEngineRefusesToo(t *testing.T) {
+	for _, err := range []error{errors.New("disk is full"), belay.Errorf(belay.CodeUnavailable, "disk is full")} {
+		in(t, func(t *testing.T, b *bench) {
+			var out strings.Builder
+			b.log = slog.New(slog.NewTextHandler(&out, nil))
+			b.start()
+			b.w.shows["2"] = goodUntil(20 * time.Second)
+			id := b.deploy("2")
+			b.is(id, belay.StateWatching)
+			b.m.breakDown(true)
+			b.w.set(func(w *world) { w.refuse = err })
+			time.Sleep(10 * time.Minute)
+			b.w.set(func(w *world) { w.refuse = nil })
+			b.m.breakDown(false)
+			if d := b.end(id); d.State != belay.StateRolledBack {
+				t.Errorf("ended as %s: %s", d.State, d.Reason)
+			}
+			b.c.Stop()
+			if n := strings.Count(out.String(), "store_refuses=true"); n != 1 {
+				t.Errorf("said so %d times:\n%s", n, out.String())
+			}
+		})
+	}
+}
+
+// TestLongReplay: reading and judging what was stored may take longer than a look, and go over several.
+func TestLongReplay(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.settings.Policy.Bake = 10 * time.Minute
+		b.start()
+		b.w.shows["2"] = goodUntil(100 * time.Second)
+		id := b.deploy("2")
+		time.Sleep(90*time.Second - time.Since(b.is(id, belay.StateBaking).CreatedAt))
+		b.c.Stop()
+		stored := len(b.m.ticks[id])
+		b.m.slow, b.thinks = 30*time.Second, 2*time.Second
+		b.start()
+		d := b.end(id)
+		if d.State != belay.StateRolledBack {
+			t.Fatalf("ended as %s: %s", d.State, d.Reason)
+		}
+		if want := fmt.Sprintf("3 of %d ticks bad", stored+3); d.Card.Reason != want {
+			t.Errorf("the judge says %q, want %q: each stored tick is seen once", d.Card.Reason, want)
 		}
 	})
 }

@@ -110,6 +110,8 @@ const (
 	storeTimeout   = 5 * time.Second
 	trafficTimeout = 10 * time.Second
 	lookTimeout    = 10 * time.Second
+	replayTimeout  = 2 * time.Minute        // for what was stored before a restart: it may be a day of looks
+	recordPatience = 2 * time.Second        // how long a rollback waits for a store that refuses its record
 	revertPatience = time.Minute            // how long a rollback that cannot begin for an internal error is tried
 	hurryEvery     = 100 * time.Millisecond // looks asked for by Session.Updated are at least so far apart
 	saveEvery      = 5 * time.Second        // a look that changed nothing but numbers is saved at most so often

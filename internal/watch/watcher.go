@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/belaydev/belay"
@@ -35,6 +36,8 @@ type watcher struct {
 	savedAt  time.Time
 	retry    *time.Timer
 	retryFor time.Duration // not 0: the store refuses, retry is set
+	refused  time.Time     // since when it refuses
+	pending  atomic.Int64  // how many decisions wait because it refuses
 
 	act     *act
 	results chan state.Input // of acts; nil when the act was cut off and its outcome is not known
@@ -192,6 +195,17 @@ func (w *watcher) apply(ctx context.Context, in state.Input) {
 		w.dirty = true
 		w.flush(ctx)
 	}
+	w.tally()
+	w.startAct(ctx)
+}
+
+// tally makes known what the store has not taken.
+func (w *watcher) tally() {
+	n := 0
+	if w.retryFor > 0 {
+		n = len(w.unsaved) + len(w.facts)
+	}
+	w.pending.Store(int64(n))
 }
 
 func observed(s belay.State) bool {
@@ -199,20 +213,29 @@ func observed(s belay.State) bool {
 }
 
 // flush puts on record what was decided, then lets the acts begin. While the store refuses, watching goes on and
-// decisions pile up in order; none is lost and none is acted upon.
+// decisions pile up in order; none is lost, and none is acted upon but a rollback: users are not left with a bad
+// release because a disk is full.
 func (w *watcher) flush(ctx context.Context) {
+	began := w.c.o.Now()
 	if err := w.save(ctx); err != nil {
 		if w.retryFor == 0 {
+			w.refused = began
 			w.log.Error("decision is not on record, trying again", "state", w.d.State, "error", err)
 		}
 		w.retryFor = backoff(w.retryFor)
+		if left := recordPatience - w.c.o.Now().Sub(w.refused); left > 0 {
+			w.retryFor = min(w.retryFor, left)
+		}
 		w.retry.Reset(w.retryFor)
+		w.tally()
+		w.startAct(ctx)
 		return
 	}
 	if w.retryFor > 0 {
 		w.log.Info("decision is on record", "state", w.d.State)
 	}
 	w.dirty, w.unsaved, w.retryFor, w.savedAt = false, nil, 0, w.c.o.Now()
+	w.tally()
 	w.c.topics.publish(w.d)
 	for _, r := range w.replies {
 		r <- answer{d: w.d}
