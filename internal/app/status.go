@@ -126,12 +126,11 @@ func (a *App) Health(ctx context.Context) belay.ServerHealth {
 	defer cancel()
 	h := belay.ServerHealth{Status: "healthy", Timestamp: a.now().UTC().Truncate(time.Millisecond), Version: a.opts.Version, Checks: map[string]belay.HealthEntry{}}
 	check := func(name string, err error) {
+		h.Checks[name] = belay.HealthEntry{Status: "healthy"}
 		if err != nil {
 			h.Status = "unhealthy"
 			h.Checks[name] = belay.HealthEntry{Status: "unhealthy", Detail: err.Error()}
-			return
 		}
-		h.Checks[name] = belay.HealthEntry{Status: "healthy"}
 	}
 	var readable error
 	var wg sync.WaitGroup
@@ -140,6 +139,9 @@ func (a *App) Health(ctx context.Context) belay.ServerHealth {
 		check("proxy "+name, w.err)
 	}
 	check("store", a.store.Health(ctx))
+	if n := a.conductor.Unsaved(); n > 0 {
+		check("store", belay.Errorf(belay.CodeUnavailable, "decisions that are in memory only, because the store refuses them: %d; is the disk full?", n))
+	}
 	check("data_folder", writable(a.data))
 	wg.Wait()
 	check("metrics", readable)
@@ -155,7 +157,13 @@ func writable(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return errors.Join(probe(f.Write, f.Sync), f.Close(), os.Remove(f.Name()))
+}
+
+// probe writes for good: on a full disk an empty file can still be made, and a write may fail only when it is synced.
+func probe(write func([]byte) (int, error), sync func() error) error {
+	_, err := write(make([]byte, 64<<10))
+	return errors.Join(err, sync())
 }
 
 // Ready says whether the server takes part: started and not stopping.

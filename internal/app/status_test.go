@@ -1,15 +1,18 @@
 package app_test
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app"
 )
 
 // Everything that belay asks is away: it starts, says so, and answers at once.
@@ -115,4 +118,38 @@ func TestHostNames(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// disk takes so many bytes, and forgets them on a sync if it is lazy.
+type disk struct {
+	space, taken int
+	lazy         bool
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	if d.taken += len(p); d.taken > d.space && !d.lazy {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+func (d *disk) Sync() error {
+	if d.taken > d.space {
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+func TestFullDiskIsUnhealthy(t *testing.T) {
+	for _, c := range []struct {
+		disk disk
+		full bool
+	}{{disk: disk{space: 1 << 20}}, {disk: disk{space: 4096}, full: true}, {disk: disk{space: 4096, lazy: true}, full: true}} {
+		if err := app.Probe(c.disk.Write, c.disk.Sync); errors.Is(err, syscall.ENOSPC) != c.full {
+			t.Errorf("disk %+v: %v", c.disk, err)
+		}
+		if c.disk.taken != 64<<10 {
+			t.Errorf("%d bytes were tried", c.disk.taken)
+		}
+	}
 }
