@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 	"github.com/belaydev/belay/internal/watch"
@@ -103,12 +104,13 @@ func (d *Deployer) command(ctx context.Context, cfg *config.Config, s config.Ser
 	return cmd
 }
 
-// environment is belay's own without what is belay's business (its token), then deploy.env, then the facts, which
+// environment is belay's own without what is belay's business (its secrets), then deploy.env, then the facts, which
 // nothing overrides.
 func environment(cfg *config.Config, s config.Service, dep belay.Deployment) []string {
+	hidden := translate.Hidden(cfg)
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return strings.HasPrefix(name, "BELAY_") || name == cfg.Server.Token.Env
+		return strings.HasPrefix(name, "BELAY_") || slices.Contains(hidden, name)
 	})
 	for k, v := range s.Deploy.Env {
 		env = append(env, k+"="+v)

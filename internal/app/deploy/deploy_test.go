@@ -53,9 +53,16 @@ func release() belay.Deployment {
 func TestCommandSeesTheFactsAndNoSecrets(t *testing.T) {
 	t.Setenv("BELAY_TOKEN", "hunter2")
 	t.Setenv("MY_TOKEN", "hunter3")
+	for i, name := range []string{"METRICS_TOKEN", "HOOK_SECRET", "EDGE_TOKEN", "SCRAPE_TOKEN", "LEAVING_TOKEN"} {
+		t.Setenv(name, fmt.Sprintf("hunter%d", 4+i))
+	}
 	t.Setenv("OTHER", "stays")
 	d, dir := deployer(t, `env > seen; pwd >> seen; echo "args=$*" >> seen`, func(c *config.Config) {
-		c.Server.Token.Env = "MY_TOKEN"
+		c.Server.Token.Env, c.Metrics.BearerToken.Env = "MY_TOKEN", "METRICS_TOKEN"
+		c.Notify.Webhooks = []config.Webhook{{Secret: config.Secret{Env: "HOOK_SECRET"}}}
+		c.Proxies = []config.Proxy{{Token: config.Secret{Env: "EDGE_TOKEN"}}}
+		c.Services[0].Metrics.BearerToken.Env = "SCRAPE_TOKEN"
+		c.Leaving = []config.Service{{Metrics: config.ServiceMetrics{BearerToken: config.Secret{Env: "LEAVING_TOKEN"}}}}
 		c.Services[0].Deploy.Env = map[string]string{"MODE": "fast", "BELAY_VERSION": "forged"}
 	})
 	if err := d.Deploy(t.Context(), release()); err != nil {

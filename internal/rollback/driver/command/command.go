@@ -46,6 +46,8 @@ type Options struct {
 	Dir   string        // where programs run when the step does not say: the folder of the configuration
 	Locks string        // a folder of its own in the data folder, for locks and output
 	Grace time.Duration // between SIGTERM and SIGKILL; 5s when zero
+
+	Hidden func() []string // names of variables that programs do not get, besides BELAY_*: belay's secrets; may be nil
 }
 
 // Driver runs programs.

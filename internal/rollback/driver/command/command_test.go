@@ -73,7 +73,8 @@ func (p place) read(name string) string {
 }
 
 func (p place) driver() *command.Driver {
-	return command.New(command.Options{Dir: p.dir, Locks: filepath.Join(p.dir, "locks"), Grace: 100 * time.Millisecond})
+	return command.New(command.Options{Dir: p.dir, Locks: filepath.Join(p.dir, "locks"), Grace: 100 * time.Millisecond,
+		Hidden: func() []string { return []string{"HOOK_SECRET"} }})
 }
 
 func (p place) action(args command.Args) belay.Action {
@@ -121,7 +122,9 @@ func TestTheContractIsKept(t *testing.T) {
 func TestTheProgramGetsTheFactsAndNotBelaysSecrets(t *testing.T) {
 	p := newPlace(t)
 	t.Setenv("BELAY_TOKEN", "secret")
-	p.write("rollback.sh", "#!/bin/sh\nenv | grep -E '^(BELAY_|MODE=)' | sort > seen\necho \"$1\" >> seen\n", 0o700)
+	t.Setenv("HOOK_SECRET", "secret")
+	t.Setenv("HOOK_SECRET_2", "stays")
+	p.write("rollback.sh", "#!/bin/sh\nenv | grep -E '^(BELAY_|MODE=|HOOK_)' | sort > seen\necho \"$1\" >> seen\n", 0o700)
 	hostile := `$(touch pwned); "x" 'y'`
 	a := p.action(command.Args{Argv: []string{"./rollback.sh", hostile}, Env: map[string]string{"MODE": "fast"}})
 	a.To.Version = "1.9; touch pwned"
@@ -143,6 +146,7 @@ BELAY_TO_DIGEST=
 BELAY_TO_SLOT=blue
 BELAY_TO_VERSION=1.9; touch pwned
 BELAY_VERSION=1.9; touch pwned
+HOOK_SECRET_2=stays
 MODE=fast
 ` + hostile
 	if got := p.read("seen"); got != want {

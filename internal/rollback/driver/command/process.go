@@ -26,16 +26,26 @@ type program struct {
 }
 
 func (d *Driver) program(argv []string, args Args, a belay.Action) program {
-	p := program{argv: argv, dir: args.Dir, env: environment(args.Env, a), grace: d.opts.Grace}
+	p := program{argv: argv, dir: args.Dir, env: environment(d.hidden(), args.Env, a), grace: d.opts.Grace}
 	if p.dir == "" {
 		p.dir = d.opts.Dir
 	}
 	return p
 }
 
-// environment is belay's own without what is belay's business (its token), then the step's, then the facts.
-func environment(extra map[string]string, a belay.Action) []string {
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "BELAY_") })
+func (d *Driver) hidden() []string {
+	if d.opts.Hidden == nil {
+		return nil
+	}
+	return d.opts.Hidden()
+}
+
+// environment is belay's own without what is belay's business (its secrets), then the step's, then the facts.
+func environment(hidden []string, extra map[string]string, a belay.Action) []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(name, "BELAY_") || slices.Contains(hidden, name)
+	})
 	for k, v := range extra {
 		env = append(env, k+"="+v)
 	}
