@@ -82,10 +82,14 @@ func (s *Store) Quarantine(ctx context.Context, q belay.Quarantine) error {
 	})
 }
 
-// Quarantined tells whether the release with this key is forbidden in ref, and why.
+// forbids finds what Quarantined finds and LiftQuarantine lifts.
+const forbids = `service = ?1 AND environment = ?2 AND (key = ?3 OR json_extract(doc, '$.release.version') = ?3)`
+
+// Quarantined tells whether the release with this key is forbidden in ref, and why. A release that was forbidden by
+// its digest is found by its version too: who leaves out the digest does not get around it.
 func (s *Store) Quarantined(ctx context.Context, ref belay.Ref, key string) (belay.Quarantine, bool, error) {
 	list, err := records[belay.Quarantine](ctx, s, "quarantine of "+key,
-		`SELECT doc FROM quarantines WHERE service = ? AND environment = ? AND key = ?`, ref.Service, ref.Environment, key)
+		`SELECT doc FROM quarantines WHERE `+forbids+` ORDER BY key = ?3 DESC, since DESC LIMIT 1`, ref.Service, ref.Environment, key)
 	if err != nil || len(list) == 0 {
 		return belay.Quarantine{}, false, err
 	}
@@ -97,7 +101,7 @@ func (s *Store) Quarantines(ctx context.Context) ([]belay.Quarantine, error) {
 	return records[belay.Quarantine](ctx, s, "quarantines", `SELECT doc FROM quarantines ORDER BY since DESC, service, environment, key`)
 }
 
-// LiftQuarantine allows a release again and records who did it in the timeline.
+// LiftQuarantine allows a release again, by its key or its version, and records who did it in the timeline.
 func (s *Store) LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor string) error {
 	now := s.opts.Now()
 	rows, err := toRows([]belay.Event{{
@@ -108,7 +112,7 @@ func (s *Store) LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor st
 		return err
 	}
 	return s.update(ctx, "lift quarantine of "+key, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM quarantines WHERE service = ? AND environment = ? AND key = ?`,
+		res, err := tx.ExecContext(ctx, `DELETE FROM quarantines WHERE `+forbids,
 			ref.Service, ref.Environment, key)
 		if err != nil {
 			return err

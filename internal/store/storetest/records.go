@@ -159,6 +159,35 @@ func testStable(t *testing.T, open Open) {
 	}
 }
 
+// testQuarantineByVersion: a release that is forbidden by its digest is forbidden without it too, and allowed again
+// by its version. Another build of the version is another release.
+func testQuarantineByVersion(t *testing.T, s Store) {
+	t.Helper()
+	ctx, ref := t.Context(), belay.Ref{Service: "cart", Environment: "production"}
+	built := belay.Quarantine{Ref: ref, Key: "sha256:bad", Release: belay.Release{Version: "7.1", Digest: "sha256:bad"}, Reason: "built"}
+	plain := belay.Quarantine{Ref: ref, Key: "7.1", Release: belay.Release{Version: "7.1"}, Reason: "plain"}
+	for _, step := range []struct {
+		forbid belay.Quarantine
+		want   string // reason by version
+	}{{built, "built"}, {plain, "plain"}} {
+		ok(t, s.Quarantine(ctx, step.forbid))
+		if got, found, err := s.Quarantined(ctx, ref, "7.1"); err != nil || !found || got.Reason != step.want {
+			t.Errorf("7.1 is in quarantine as %+v, %t, %v; want %s", got, found, err, step.want)
+		}
+		if _, found, err := s.Quarantined(ctx, ref, "sha256:other"); err != nil || found {
+			t.Errorf("another build is in quarantine: %t, %v", found, err)
+		}
+	}
+	if err := s.LiftQuarantine(ctx, ref, "7.1", "user:bob"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"7.1", "sha256:bad"} {
+		if _, found, err := s.Quarantined(ctx, ref, key); err != nil || found {
+			t.Errorf("%s is in quarantine after 7.1 was lifted: %t, %v", key, found, err)
+		}
+	}
+}
+
 func testQuarantine(t *testing.T, open Open) {
 	s, ctx := fresh(t, open), t.Context()
 	want := filled(belay.Quarantine{})
@@ -194,4 +223,5 @@ func testQuarantine(t *testing.T, open Open) {
 	if n := len(must[[]belay.Event](t)(s.Events(ctx, belay.EventFilter{}))); n != 1 {
 		t.Errorf("%d events after a refused lift, want 1", n)
 	}
+	testQuarantineByVersion(t, s)
 }
