@@ -7,6 +7,7 @@ package metric
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/lib/outbound"
 )
 
 // Reader answers questions about metrics. Store and Remote implement it and give the same answers.
@@ -90,10 +92,20 @@ func CheckExpr(expr string) error {
 	return nil
 }
 
-// CheckTarget says what is wrong with the address of a target, or nil.
+// CheckTarget says what is wrong with the address of a target that a deployment names, or nil.
 func CheckTarget(address string) error {
-	_, err := locate(address, Job{Name: "deployment", Scheme: "http", Path: "/metrics"})
-	return err
+	l, err := locate(address, Job{Name: "deployment", Scheme: "http", Path: "/metrics"})
+	if err != nil {
+		return err
+	}
+	host := (&url.URL{Host: l.host}).Hostname()
+	if ip, err := netip.ParseAddr(host); err == nil { // a name is looked at when it is connected to
+		if err := (outbound.Guard{}).Check(ip); err != nil {
+			return belay.Errorf(belay.CodeInvalid, "use target %q: %w", address, err).
+				WithNext("give the address of an instance of the service")
+		}
+	}
+	return nil
 }
 
 func matchers(selector string) ([]*labels.Matcher, error) {
