@@ -91,6 +91,11 @@ belay_verdicts_total{verdict="regressed"} 1
 		if err != nil || d.State != belay.StateRefused || !strings.Contains(d.Reason, "quarantined") {
 			t.Errorf("again: %s %q, %v", d.State, d.Reason, err)
 		}
+		built := belay.Release{Version: "2", Digest: "sha256:2"} // naming a digest does not get around it
+		d, err = b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: built, Actor: "ci"})
+		if err != nil || d.State != belay.StateRefused || !strings.Contains(d.Reason, "quarantined") {
+			t.Errorf("again with a digest: %s %q, %v", d.State, d.Reason, err)
+		}
 		d, err = b.c.Deploy(t.Context(), belay.DeployRequest{Ref: shop, Release: v("2"), Actor: "user:ann", Force: "it was the database"})
 		if err != nil || d.State != belay.StatePending {
 			t.Errorf("forced: %s %q, %v", d.State, d.Reason, err)

@@ -63,8 +63,7 @@ func (e *eye) close() {
 	if e.cancel != nil {
 		e.cancel()
 		l := <-e.looks
-		e.cancel, e.session, e.backlog = nil, l.session, l.backlog
-		e.judge, e.seen, e.before = l.judge, l.seen, l.before
+		e.cancel, e.session, e.judge, e.seen, e.before, e.backlog = nil, l.session, l.judge, l.seen, l.before, l.backlog
 	}
 	if e.session != nil {
 		e.session.Close()
@@ -165,8 +164,7 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 	return l
 }
 
-// recall shows the judge what was stored before the restart. When it does not get to the end, the next look goes
-// on from there.
+// recall shows the judge what was stored before the restart. If time runs out, the next look goes on from there.
 func (w *watcher) recall(ctx context.Context, d belay.Deployment, l *look) error {
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
@@ -196,8 +194,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 	e := w.eye
 	e.cancel()
 	e.cancel = nil
-	e.session, e.judge, e.backlog = l.session, l.judge, l.backlog
-	e.seen, e.before = l.seen, l.before
+	e.session, e.judge, e.seen, e.before, e.backlog = l.session, l.judge, l.seen, l.before, l.backlog
 	interval := w.settings.Policy.Interval
 	if interval <= 0 {
 		interval = time.Second

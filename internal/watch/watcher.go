@@ -213,8 +213,7 @@ func observed(s belay.State) bool {
 }
 
 // flush puts on record what was decided, then lets the acts begin. While the store refuses, watching goes on and
-// decisions pile up in order; none is lost, and none is acted upon but a rollback: users are not left with a bad
-// release because a disk is full.
+// decisions pile up in order; none is lost, and only a rollback is acted upon: users come first.
 func (w *watcher) flush(ctx context.Context) {
 	began := w.c.o.Now()
 	if err := w.save(ctx); err != nil {
