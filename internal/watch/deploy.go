@@ -91,13 +91,11 @@ func (c *Conductor) clash(ctx context.Context, req belay.DeployRequest) error {
 	if !has || stable.Release.Key() != req.Key() {
 		return nil
 	}
-	err = belay.Errorf(belay.CodeConflict, "%s is the stable release of %s already", req.Release, req.Ref).
-		WithNext("force it with a reason to deploy it again")
+	next := "force it with a reason to deploy it again"
 	if len(older) > 0 {
-		err = belay.Errorf(belay.CodeConflict, "%s is the stable release of %s already", req.Release, req.Ref).
-			WithNext("to go back to it, abort %s", older[len(older)-1].id)
+		next = "to go back to it, abort " + older[len(older)-1].id
 	}
-	return err
+	return belay.Errorf(belay.CodeConflict, "%s is the stable release of %s already", req.Release, req.Ref).WithNext("%s", next)
 }
 
 // place fills in what d stands beside: the last stable release, never one that is still unproven. With a proxy
@@ -158,19 +156,16 @@ func behind(all []belay.Target, slot string) []belay.Target {
 // as events.
 func (c *Conductor) gates(ctx context.Context, d *belay.Deployment, req belay.DeployRequest) ([]belay.Event, error) {
 	var findings []Finding
-	q, bad, err := c.o.Store.Quarantined(ctx, d.Ref, d.Release.Key())
-	if err != nil {
-		return nil, fmt.Errorf("read quarantine of %s: %w", d.Ref, err)
-	}
-	if !bad && d.Release.Digest != "" && d.Release.Version != "" { // taken back when nobody knew a digest
-		if q, bad, err = c.o.Store.Quarantined(ctx, d.Ref, d.Release.Version); err != nil {
+	for _, key := range []string{d.Release.Key(), d.Release.Version} {
+		q, bad, err := c.o.Store.Quarantined(ctx, d.Ref, key)
+		if err != nil {
 			return nil, fmt.Errorf("read quarantine of %s: %w", d.Ref, err)
 		}
-		bad = bad && q.Key == d.Release.Version // else it was another build of the version
-	}
-	if bad {
-		findings = append(findings, Finding{Name: "quarantine", Refuse: true, Message: fmt.Sprintf(
-			"%s is quarantined since %s, when %s took it back: %s", d.Release, q.Since.UTC().Format("2006-01-02 15:04 MST"), q.Rollback, q.Reason)})
+		if bad && (key == d.Release.Key() || q.Key == key) { // another build of the version is another release
+			findings = append(findings, Finding{Name: "quarantine", Refuse: true, Message: fmt.Sprintf(
+				"%s is quarantined since %s, when %s took it back: %s", d.Release, q.Since.UTC().Format("2006-01-02 15:04 MST"), q.Rollback, q.Reason)})
+			break
+		}
 	}
 	if c.o.Gate != nil {
 		more, err := c.o.Gate.Check(ctx, *d)
