@@ -22,6 +22,7 @@ import (
 	"github.com/belaydev/belay/internal/alert/notify"
 	"github.com/belaydev/belay/internal/app/deploy"
 	"github.com/belaydev/belay/internal/app/edge"
+	"github.com/belaydev/belay/internal/app/front"
 	"github.com/belaydev/belay/internal/app/proof"
 	"github.com/belaydev/belay/internal/app/scrape"
 	"github.com/belaydev/belay/internal/app/standing"
@@ -143,7 +144,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 		address = "127.0.0.1:0"
 	}
 	var err error
-	if a.ln, err = listen(ctx, address); err != nil {
+	if a.ln, err = front.Listen(ctx, address); err != nil {
 		return err
 	}
 	a.stops.Push("listener", func(context.Context) error { return ignoreClosed(a.ln.Close()) })
@@ -334,8 +335,8 @@ func (a *App) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start belay: %w", err)
 	}
-	srv := newServer(a.ln, a.handler(), a.part("api"), a.failed)
-	a.stops.Push("api", srv.stop)
+	srv := front.New(a.ln, a.handler(), a.part("api"), a.failed)
+	a.stops.Push("api", srv.Stop)
 	a.stops.Push("readiness", func(context.Context) error { a.ready.Store(false); return nil })
 	a.ready.Store(true)
 	a.log.Info("belay is ready", "address", a.URL(), "data", a.data, "services", len(a.config().Services), "version", a.opts.Version)

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"net"
 	"slices"
+	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/lib/id"
 )
 
@@ -23,7 +26,40 @@ func (a *App) Deploy(ctx context.Context, req belay.DeployRequest) (belay.Deploy
 	if err := a.vouch(ctx, req); err != nil {
 		return belay.Deployment{}, err
 	}
+	if err := a.spare(ctx, req); err != nil {
+		return belay.Deployment{}, err
+	}
 	return a.conductor.Deploy(ctx, req)
+}
+
+// spare refuses a first deployment that would take the slot of a release that serves users and that belay does not
+// know: it would be the first one that is chosen.
+func (a *App) spare(ctx context.Context, req belay.DeployRequest) error {
+	s, ok := a.config().Service(req.Ref)
+	if !ok || s.Rollout.Proxy == "" || req.Force != "" || req.Register {
+		return nil
+	}
+	if _, known, err := a.store.Stable(ctx, req.Ref); err != nil || known {
+		return err
+	}
+	active, err := a.store.Deployments(ctx, belay.DeploymentFilter{Service: req.Service, Environment: req.Environment, Active: true, Limit: 1})
+	if err != nil || len(active) > 0 {
+		return err
+	}
+	slot, err := a.servingSlot(ctx, req.Ref)
+	if err != nil || slot == "" {
+		return nil //nolint:nilerr // a proxy that cannot be asked serves nobody that belay could know of; the deployment says so itself
+	}
+	for _, t := range translate.Behind(translate.Targets(s, a.config()), slot) {
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", t.Address)
+		if err != nil {
+			continue
+		}
+		_ = conn.Close()
+		return belay.Errorf(belay.CodeConflict, "slot %s of proxy %s serves a release that belay does not know, and the first deployment would take its place", slot, s.Rollout.Proxy).
+			WithNext("name the version that runs there with --previous; or let belay find it by verify.release; or take its place with --force REASON")
+	}
+	return nil
 }
 
 // acceptable checks what comes from outside and goes into queries, commands and records.
@@ -106,6 +142,18 @@ func (a *App) Act(ctx context.Context, id string, req belay.ActRequest) (belay.D
 	}
 	if len(req.Reason) > maxReason {
 		return belay.Deployment{}, belay.Errorf(belay.CodeInvalid, "the reason is longer than %d characters", maxReason)
+	}
+	if req.Act == belay.ActAbort {
+		// A deploy command that still runs is ended by an abort even where there is nothing to go back to.
+		d, err := a.store.Deployment(ctx, id)
+		if err != nil {
+			return d, err
+		}
+		if !d.State.Final() && !d.DeployedAt.IsZero() && d.Rollback == "" {
+			if err := a.wayBack(d); err != nil {
+				return d, err
+			}
+		}
 	}
 	return a.conductor.Ask(ctx, id, req.Act, named(req.Actor), req.Reason)
 }

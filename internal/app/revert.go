@@ -71,6 +71,11 @@ func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (b
 		}
 		return a.preview(ctx, d, actor, req.Reason)
 	}
+	if d, err := a.conductor.Preview(ctx, ref, to); err != nil {
+		return belay.RollbackAnswer{}, err
+	} else if err := a.wayBack(d); err != nil {
+		return belay.RollbackAnswer{}, err
+	}
 	d, err := a.conductor.Rollback(ctx, ref, to, actor, req.Reason)
 	if err != nil {
 		return belay.RollbackAnswer{}, err
@@ -83,6 +88,22 @@ func (a *App) RequestRollback(ctx context.Context, req belay.RollbackRequest) (b
 		answer.Text = plan.Text(answer.Plan)
 	}
 	return answer, nil
+}
+
+// wayBack refuses to take back what has nowhere to go: aborting such a deployment would end its watch, and put the
+// release that serves into quarantine, for nothing.
+func (a *App) wayBack(d belay.Deployment) error {
+	if d.Rollback == "" {
+		d.Rollback = id.New("r", a.now())
+	}
+	p, err := a.planOf(d, "preview", "")
+	if err != nil {
+		return err
+	}
+	if p.RollForward != "" {
+		return belay.Errorf(belay.CodeConflict, "%s cannot be rolled back: %s", d.Ref, p.RollForward)
+	}
+	return nil
 }
 
 // begun waits until the rollback of d is on record, so that whoever asked for it can follow it, or was refused.

@@ -79,6 +79,8 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 		switch {
 		case left:
 			line += s.paint(bad, v.Deployment.Release.String()+" may still be there") + s.paint(dim, ": its rollback failed; belay rollback "+v.Service)
+		case v.Deployment != nil && v.Deployment.State == belay.StateUnverified:
+			line += s.paint(warn, "taken back to "+v.Deployment.Previous.String()) + s.paint(dim, ", but that could not be proven")
 		case v.Stable != nil && v.Stable.Verified:
 			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
 		case v.Stable != nil:

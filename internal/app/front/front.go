@@ -1,4 +1,5 @@
-package app
+// Package front is the HTTP listener of the API: taken early, stopped in order. What is served is for package api.
+package front
 
 import (
 	"context"
@@ -14,8 +15,8 @@ import (
 	"github.com/belaydev/belay"
 )
 
-// server is the HTTP listener of the API.
-type server struct {
+// Server is the HTTP listener of the API.
+type Server struct {
 	http   *http.Server
 	ln     net.Listener
 	failed chan error
@@ -23,8 +24,8 @@ type server struct {
 	cancel context.CancelFunc
 }
 
-// listen takes the address before anything else is started, so that a second server fails early.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen takes the address before anything else is started, so that a second server fails early.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -37,10 +38,10 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// newServer serves h on ln from now on. Streams end when stop is called.
-func newServer(ln net.Listener, h http.Handler, log *slog.Logger, failed chan error) *server {
+// New serves h on ln from now on. Streams end when Stop is called.
+func New(ln net.Listener, h http.Handler, log *slog.Logger, failed chan error) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{ln: ln, failed: failed, cancel: cancel, http: &http.Server{
+	s := &Server{ln: ln, failed: failed, cancel: cancel, http: &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -64,8 +65,8 @@ func newServer(ln net.Listener, h http.Handler, log *slog.Logger, failed chan er
 // use up the time of all that is stopped after it.
 const drainTimeout = 3 * time.Second
 
-// stop lets requests end, cuts streams and waits.
-func (s *server) stop(ctx context.Context) error {
+// Stop lets requests end, cuts streams and waits.
+func (s *Server) Stop(ctx context.Context) error {
 	s.cancel()
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
