@@ -203,3 +203,34 @@ func TestBadReleaseIsTakenBack(t *testing.T) {
 		})
 	}
 }
+
+// What serves users and is not known to belay is not replaced by a first deployment; and what has nowhere to go back
+// to is neither aborted nor put into quarantine by asking.
+func TestWhatServesIsSpared(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	a := started(t, e.options(t, ""))
+	c, ref := api(t, a), belay.Ref{Service: "shop"}
+	_, err := c.Deploy(t.Context(), belay.DeployRequest{Ref: ref, Release: belay.Release{Version: "1.1"}})
+	if belay.CodeOf(err) != belay.CodeConflict || !strings.Contains(err.Error(), "--previous") {
+		t.Fatalf("first deployment over a live release: %v", err)
+	}
+	d, err := c.Deploy(t.Context(), belay.DeployRequest{Ref: ref, Release: belay.Release{Version: "1.0"}, Register: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, c, d.ID, belay.StateWatching, belay.StateBaking)
+	if _, err := c.Rollback(t.Context(), belay.RollbackRequest{Ref: ref}); belay.CodeOf(err) != belay.CodeConflict {
+		t.Errorf("rollback to nothing: %v", err)
+	}
+	if _, err := c.Act(t.Context(), d.ID, belay.ActRequest{Act: belay.ActAbort}); belay.CodeOf(err) != belay.CodeConflict {
+		t.Errorf("abort to nothing: %v", err)
+	}
+	if d, err = c.Deployment(t.Context(), d.ID); err != nil || d.State == belay.StateRollbackFailed || d.Rollback != "" {
+		t.Errorf("after asking: %s %q, %v", d.State, d.Rollback, err)
+	}
+	list, err := c.Services(t.Context())
+	if err != nil || len(list) != 1 || len(list[0].Quarantine) != 0 {
+		t.Errorf("quarantine %+v, %v", list, err)
+	}
+}
