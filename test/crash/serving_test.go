@@ -91,7 +91,7 @@ func (e *edge) weights() map[string]int {
 // half brings 1.0 out, then 1.1 until it has half of the traffic, and returns its deployment.
 func (e *edge) half() string {
 	e.w.T.Helper()
-	first := e.w.Begin("app", "--version", "1.0")
+	first := e.w.Begin("app", "--version", "1.0", "--force", "the test has started it already")
 	e.serves(first, 100)
 	e.users = e.w.Load("http://"+e.front, 150, []world.Request{{Method: "GET", Path: "/users", Share: 100}})
 	e.w.Until("users are served", 10*time.Second, func() error {
