@@ -115,6 +115,14 @@ func (g *target) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			}
 		}
 		fmt.Fprintln(rw, "well")
+	case r.Method == http.MethodGet && path[0] == "version":
+		for _, p := range parts {
+			if g.state[p] != g.good {
+				fmt.Fprint(rw, g.state[p])
+				return
+			}
+		}
+		fmt.Fprint(rw, g.good)
 	case r.Method == http.MethodGet && len(path) == 2:
 		now := atFirstLook
 		if g.acted[path[0]+path[1]] {
@@ -162,7 +170,8 @@ services:
         - {{flags}}
         - {{workload}}
         - {{schema}}
-    verify: {front_door: "http://{{target}}/", proof_time: 200ms}
+    targets: ["{{target}}"]
+    verify: {front_door: "http://{{target}}/", release: /version, proof_time: 200ms}
 `
 
 // crashWorld is a target, a receiver of webhooks and a belay that is not started yet.

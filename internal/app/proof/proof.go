@@ -84,6 +84,10 @@ func (p *Prover) Prove(ctx context.Context, rb belay.Rollback) (belay.Certificat
 	if e := p.Edges.Of(s.Rollout.Proxy); e != nil && rb.Plan.ToSlot != "" {
 		o.Weights, o.Proxy = weights{e}, s.Rollout.Proxy
 	}
+	if o.Releases == nil && o.Weights == nil {
+		// Nothing tells the two releases apart: a step that did nothing would pass. What cannot be read is unknown.
+		o.Releases = Releases{p, s, d}
+	}
 	if len(s.Health) == 0 {
 		o.Health = nil
 	}

@@ -125,3 +125,17 @@ func TestReleaseReportedByPages(t *testing.T) {
 		t.Error("nothing can report a release, and the certificate waits for it")
 	}
 }
+
+// Where nothing tells the releases apart, a step that did nothing must not pass: a service that is well proves only
+// that something is well.
+func TestNothingTellsTheReleasesApart(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(srv.Close)
+	p, _, _ := prover(t, `targets: ["`+srv.Listener.Addr().String()+`"], health: {http: /healthz, interval: 100ms}, rollback: {command: ["true"]}, verify: {proof_time: 10ms}`)
+	c, err := p.Prove(t.Context(), belay.Rollback{ID: "r-1", Plan: belay.Plan{
+		Ref: belay.Ref{Service: "shop", Environment: "production"}, From: belay.Release{Version: "2"}, To: belay.Release{Version: "1"},
+		ProofTimeout: belay.Duration(50 * time.Millisecond)}})
+	if err != nil || c.Result != belay.ResultUnverified {
+		t.Errorf("certificate %s, %v; want unverified: %+v", c.Result, err, c.Checks)
+	}
+}
