@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app"
+	"github.com/belaydev/belay/internal/lib/loopback"
 	"github.com/belaydev/belay/internal/proxy"
 )
 
@@ -77,14 +77,15 @@ func shop(file string) http.Handler {
 	})
 }
 
+var ports loopback.Reserver
+
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := ports.Reserve(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return at[0]
 }
 
 func (e *edge) options(t *testing.T, more string) app.Options {

@@ -8,17 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/belaydev/belay/client"
+	"github.com/belaydev/belay/internal/lib/loopback"
 )
 
 // ErrNotYet is what a condition of Until returns when it has nothing better to say.
@@ -75,34 +73,17 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// Ports returns n free loopback addresses that differ from all others of this process. They lie below the range that
-// the system gives to outgoing connections, which would else take one before its server does.
+// Ports returns n free loopback addresses that no other test gets, of this package or of one that runs beside it.
 func Ports(t *testing.T, n int) []string {
 	t.Helper()
-	ports.mu.Lock()
-	defer ports.mu.Unlock()
-	var out []string
-	for tries := 0; len(out) < n && tries < 1000; tries++ {
-		if ports.next < 12000 || ports.next >= 32000 {
-			ports.next = 12000 + rand.IntN(20000)
-		}
-		addr := fmt.Sprintf("127.0.0.1:%d", ports.next)
-		ports.next++
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			out = append(out, addr)
-		}
-	}
-	if len(out) < n {
-		t.Fatal("there are no free ports")
+	out, err := ports.Reserve(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
 
-var ports struct {
-	mu   sync.Mutex
-	next int
-}
+var ports loopback.Reserver
 
 // Write writes a file into the folder and returns its path.
 func (w *World) Write(name, text string, mode os.FileMode) string {
