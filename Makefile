@@ -60,6 +60,10 @@ generate: ## Rewrite the generated documentation
 bench: build ## Measure detection, switching, start and memory; writes docs/benchmarks.md
 	go run ./test/bench -out docs/benchmarks.md
 
+.PHONY: bench-judge
+bench-judge: ## Measure how well the judge decides; writes docs/decision-quality.md (half an hour)
+	go run ./test/judgebench -out docs/decision-quality.md
+
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers, a minute each
 	@for p in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

@@ -3,11 +3,11 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge/checks"
-	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/limit"
 	"github.com/belaydev/belay/internal/judge/phrase"
 	"github.com/belaydev/belay/internal/judge/stats"
@@ -28,73 +28,6 @@ func (j *Judge) baseline() string {
 		return "the old release"
 	}
 	return j.policy.Baseline
-}
-
-// evidence is what is known of one signal, for the card.
-func (j *Judge) evidence(s *signal) belay.SignalEvidence {
-	e := belay.SignalEvidence{Signal: s.Name, Unit: s.Unit, Threshold: s.Threshold, Method: byThreshold}
-	if s.gauge != nil {
-		e.Candidate, e.Baseline = reading(s.gauge, candidate), reading(s.gauge, baseline)
-		e.N = s.gauge.Readings
-	}
-	if s.cmp != nil {
-		total := s.cmp.Total()
-		e.N, e.X, e.BaseN, e.BaseX = total.CN, total.CX, total.BN, total.BX
-		e.Candidate, e.Baseline = s.level(candidate), s.level(baseline)
-	}
-	if s.weight > 0 && s.cmp != nil {
-		e.Method = byComparison
-		e.EValue, e.Limit = math.Exp(s.logE()), 1/(j.policy.FalseRollbackRate*s.weight)
-		if f := s.cmp.Finding(); s.cmp.LogE() > math.Log(suspicion) {
-			e.Stratum = f.Stratum
-			e.FirstBad = known(f.Since)
-		}
-	}
-	if good, ok := s.logGood(); ok {
-		e.GoodE, e.GoodLimit = math.Exp(good), 1/j.policy.PassRate
-	}
-	e.Verdict, e.Note = j.verdict(s), j.note(s)
-	if s.stopped() {
-		e.Method = byHardStop
-	} else if s.broken(j.last) {
-		e.Method = byThreshold
-	}
-	return e
-}
-
-func reading(g *limit.Gauge, side int) *float64 {
-	if !g.Read[side] {
-		return nil
-	}
-	v := g.Value[side]
-	return &v
-}
-
-func known(v float64) *float64 {
-	if math.IsNaN(v) {
-		return nil
-	}
-	return &v
-}
-
-// level is the value of one side over the watch: the share of bad events, or the quantile.
-func (s *signal) level(side int) *float64 {
-	if s.Kind == belay.KindHistogram {
-		return known(s.cmp.Distribution(compare.Side(side)).Quantile(s.Quantile))
-	}
-	t := s.cmp.Total()
-	n, x := t.CN, t.CX
-	if side == baseline {
-		n, x = t.BN, t.BX
-	}
-	if n == 0 {
-		return nil
-	}
-	v := x / n
-	if s.Direction == LowerIsWorse {
-		v = 1 - v
-	}
-	return &v
 }
 
 // verdict is that of one signal alone.
@@ -118,8 +51,8 @@ func (j *Judge) lack(s *signal) string {
 	case s.Required && s.newest >= 0 && j.last-s.newest >= j.policy.StaleAfter:
 		return fmt.Sprintf("%s: no sample for %s", s.Name, phrase.Seconds(j.last-s.newest))
 	case s.gauge != nil && s.gauge.Broken:
-		return fmt.Sprintf("%s: %s is beyond the limit of %s", s.Name, s.value(s.gauge.Value[candidate]), s.value(*s.Threshold))
-	case s.gauge != nil:
+		return fmt.Sprintf("%s: %s is beyond the limit of %s", s.Name, s.Text(s.gauge.Value[candidate]), s.Text(*s.Threshold))
+	case s.gauge != nil && s.values == nil:
 		return ""
 	case s.limit != nil && s.limit.Broken:
 		return s.Name + ": beyond its limit now"
@@ -134,6 +67,9 @@ func (j *Judge) lackOfProof(s *signal) string {
 	good, possible := s.logGood()
 	if !possible || good >= want || s.proved {
 		return ""
+	}
+	if s.values != nil {
+		return "" // a value may stay undecided: limits and the comparison speak up when something is wrong
 	}
 	if s.Kind == belay.KindHistogram && s.Compare && s.cmp.Partner() {
 		if left := s.cmp.WarmUntil() - j.last; left > 0 && !math.IsInf(left, 1) {
@@ -156,7 +92,7 @@ func (j *Judge) sharedText(s *signal) string {
 	switch {
 	case s.gauge != nil && s.gauge.Broken && s.gauge.Shared:
 		return fmt.Sprintf("%s is beyond its limit of %s on both releases (%s and %s): not the work of this one, or the limit is wrong",
-			s.Name, s.value(*s.Threshold), s.value(s.gauge.Value[candidate]), s.value(s.gauge.Value[baseline]))
+			s.Name, s.Text(*s.Threshold), s.Text(s.gauge.Value[candidate]), s.Text(s.gauge.Value[baseline]))
 	case s.limit != nil && s.limit.Broken && s.limit.Shared:
 		over, past = *s.Threshold, s.limit.Past
 	case s.stop != nil && s.stop.Broken && s.stop.Shared:
@@ -165,9 +101,9 @@ func (j *Judge) sharedText(s *signal) string {
 		return ""
 	}
 	if past {
-		return fmt.Sprintf("%s is beyond its limit of %s, as it was before the deployment: not the work of this release, or the limit is wrong", s.Name, s.value(over))
+		return fmt.Sprintf("%s is beyond its limit of %s, as it was before the deployment: not the work of this release, or the limit is wrong", s.Name, s.Text(over))
 	}
-	return fmt.Sprintf("%s is beyond its limit of %s on both releases: not the work of this one, or the limit is wrong", s.Name, s.value(over))
+	return fmt.Sprintf("%s is beyond its limit of %s on both releases: not the work of this one, or the limit is wrong", s.Name, s.Text(over))
 }
 
 // note is what a reader of the card should know about a signal.
@@ -176,6 +112,8 @@ func (j *Judge) note(s *signal) string {
 		return text
 	}
 	switch {
+	case s.values != nil && !s.values.Compared() && s.newest >= 0:
+		return "not compared: nothing serves beside it, or too little is known of how its values move; limits only"
 	case s.cmp == nil || !s.Compare:
 		return ""
 	case s.unreadable:
@@ -193,9 +131,9 @@ func (j *Judge) note(s *signal) string {
 // stopText says why a hard stop acts.
 func (j *Judge) stopText(s *signal) string {
 	if s.gauge != nil {
-		return fmt.Sprintf("%s of %s is %s, beyond the hard stop of %s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.HardStop))
+		return fmt.Sprintf("%s of %s is %s, beyond the hard stop of %s", s.Name, j.candidate(), s.Text(s.gauge.Value[candidate]), s.Text(*s.HardStop))
 	}
-	return fmt.Sprintf("%s in the last %s; the hard stop is %s", j.windowText(s, s.stop, *s.HardStop), phrase.Seconds(s.stop.Window), s.value(*s.HardStop)) + j.there(s)
+	return fmt.Sprintf("%s in the last %s; the hard stop is %s", j.windowText(s, s.stop, *s.HardStop), phrase.Seconds(s.stop.Window), s.Text(*s.HardStop)) + j.there(s)
 }
 
 // thresholdText says which limit is broken, and for how long.
@@ -205,19 +143,19 @@ func (j *Judge) thresholdText(s *signal) string {
 		if s.For > 0 {
 			held = " for " + phrase.Seconds(j.last-s.gauge.Since)
 		}
-		return fmt.Sprintf("%s of %s is %s, beyond the limit of %s%s", s.Name, j.candidate(), s.value(s.gauge.Value[candidate]), s.value(*s.Threshold), held)
+		return fmt.Sprintf("%s of %s is %s, beyond the limit of %s%s", s.Name, j.candidate(), s.Text(s.gauge.Value[candidate]), s.Text(*s.Threshold), held)
 	}
 	if s.For > 0 {
 		held = ", broken for " + phrase.Seconds(j.last-s.limit.Since)
 	}
-	return fmt.Sprintf("%s in the last %s; the limit is %s%s", j.windowText(s, s.limit, *s.Threshold), phrase.Seconds(s.limit.Window), s.value(*s.Threshold), held) + j.there(s)
+	return fmt.Sprintf("%s in the last %s; the limit is %s%s", j.windowText(s, s.limit, *s.Threshold), phrase.Seconds(s.limit.Window), s.Text(*s.Threshold), held) + j.there(s)
 }
 
 func (j *Judge) windowText(s *signal, l *limit.Share, at float64) string {
 	c := l.Counts
 	if s.Kind == belay.KindHistogram {
 		return fmt.Sprintf("%s of %s: %s of requests took longer than %s, %s allows %s,", s.Name, j.candidate(), phrase.Of(c.CX, c.CN),
-			s.value(at), phrase.Quantile(s.Quantile), phrase.Percent(l.Allowed))
+			s.Text(at), phrase.Quantile(s.Quantile), phrase.Percent(l.Allowed))
 	}
 	if s.Direction == LowerIsWorse {
 		c.CX = c.CN - c.CX
@@ -227,12 +165,18 @@ func (j *Judge) windowText(s *signal, l *limit.Share, at float64) string {
 
 // compareText says what the comparison found.
 func (j *Judge) compareText(s *signal) string {
+	if s.cmp == nil {
+		return j.levelText(s)
+	}
 	f := s.cmp.Finding()
 	c := f.Counts
 	var b strings.Builder
 	switch {
+	case s.Kind == belay.KindCount:
+		return fmt.Sprintf("%s of %s is %s against %s of %s; chance under no change %s", s.Name, j.candidate(), phrase.Per(c.CX, c.CN),
+			phrase.Per(c.BX, c.BN), j.baseline(), phrase.OneIn(s.logE())) + j.there(s)
 	case s.Kind == belay.KindHistogram:
-		fmt.Fprintf(&b, "%s of %s: %s of requests took longer than %s", s.Name, j.candidate(), phrase.Of(c.CX, c.CN), s.value(f.Bound))
+		fmt.Fprintf(&b, "%s of %s: %s of requests took longer than %s", s.Name, j.candidate(), phrase.Of(c.CX, c.CN), s.Text(f.Bound))
 	case s.Direction == LowerIsWorse:
 		fmt.Fprintf(&b, "%s of %s is %s", s.Name, j.candidate(), phrase.Of(c.CN-c.CX, c.CN))
 		c.BX = c.BN - c.BX
@@ -253,6 +197,14 @@ func (j *Judge) compareText(s *signal) string {
 	}
 	fmt.Fprintf(&b, "; chance under no change %s", phrase.OneIn(s.logE()))
 	return b.String() + j.there(s)
+}
+
+// levelText says what the comparison of values found.
+func (j *Judge) levelText(s *signal) string {
+	ratio, low, high, _ := s.values.Effect()
+	text := fmt.Sprintf("%s of %s is %s against %s of %s: %s times as much, surely between %s and %s", s.Name, j.candidate(),
+		s.Text(s.gauge.Value[candidate]), s.Text(s.gauge.Value[baseline]), j.baseline(), phrase.Digits(ratio), phrase.Digits(low), phrase.Digits(high))
+	return text + "; chance under no change " + phrase.OneIn(s.logE())
 }
 
 // there names the worst stratum when one stands out.
@@ -315,7 +267,7 @@ func (j *Judge) praise() string {
 		}
 		if s.Kind == belay.KindHistogram {
 			if v := s.level(candidate); v != nil {
-				parts = append(parts, fmt.Sprintf("%s %s of %s is not worse", s.Name, phrase.Quantile(s.Quantile), s.value(*v)))
+				parts = append(parts, fmt.Sprintf("%s %s of %s is not worse", s.Name, phrase.Quantile(s.Quantile), s.Text(*v)))
 			}
 			continue
 		}
@@ -352,4 +304,40 @@ func (j *Judge) newestSample() (newest float64, had bool) {
 		}
 	}
 	return newest, had
+}
+
+// unrouted says that requests do not reach the candidate while the baseline serves.
+func (j *Judge) unrouted() string {
+	s, silent := j.routing.Silent()
+	if !silent {
+		return ""
+	}
+	return fmt.Sprintf("requests do not reach %s since %s: about %s were to be expected beside %s of %s; routing or counting is broken",
+		j.candidate(), phrase.Seconds(math.Max(1, j.last-s.Since)), phrase.Count(s.Expected), phrase.Count(s.Baseline), j.baseline())
+}
+
+// ruledOut says what the regression is not: what a person would ask next.
+func (j *Judge) ruledOut() []string {
+	var out []string
+	for _, s := range j.signals {
+		if slices.Contains(j.ruling.culprits, s.Name) || !s.compared() || s.weight == 0 || s.newest < 0 {
+			continue
+		}
+		if good, ok := s.logGood(); ok && (s.proved || good >= -math.Log(j.policy.PassRate)) {
+			out = append(out, s.Name+" is not worse")
+		}
+	}
+	for _, name := range j.ruling.culprits {
+		s := j.byName[name]
+		if s == nil || s.cmp == nil || s.weight == 0 {
+			continue
+		}
+		if total := s.cmp.Total(); s.cmp.Beside() && total.BN > 0 {
+			out = append(out, fmt.Sprintf("%s of %s did not rise at the same time: nothing that both releases share", s.Name, j.baseline()))
+		}
+		if n := s.cmp.Strata(); n > 1 {
+			out = append(out, fmt.Sprintf("a different mix of traffic: compared route by route, over %d of them", n))
+		}
+	}
+	return out
 }

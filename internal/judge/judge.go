@@ -15,11 +15,18 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge/checks"
 	"github.com/belaydev/belay/internal/judge/phrase"
+	"github.com/belaydev/belay/internal/judge/silence"
 	"github.com/belaydev/belay/internal/judge/stats"
 )
 
-// onsetEvery is the time, in seconds, between two moments at which a fault is thought to begin.
-const onsetEvery = 60
+// When a fault is thought to begin: with the deployment, or at any later second.
+const (
+	onsetFirst = 0.45 // share of the bet on the beginning
+	onsetEvery = 1.0  // seconds
+)
+
+// lateSignals is the share of the false-rollback rate that is kept for signals that appear later.
+const lateSignals = 0.02
 
 // Who or what decided, as a card says it.
 const (
@@ -38,10 +45,14 @@ type Judge struct {
 	onset   stats.Onset
 	health  checks.Health
 	sources checks.Sources
+	routing silence.Watch
 	last    float64 // time of the newest tick; -Inf before the first
 	start   float64 // first sign of the candidate; NaN before it
+	weighed bool    // the false-rollback rate was shared out
 	ruling  *ruling // set once the release is called regressed, and kept
-	card    belay.Card
+	card    *belay.Card
+	reached belay.Verdict // by the newest card
+	decided float64       // when it was reached
 }
 
 // ruling is why a release is called regressed.
@@ -55,23 +66,16 @@ type ruling struct {
 // New begins judging by a valid policy.
 func New(p Policy) *Judge {
 	asked := p.Signals
-	p = p.filled()
+	p = p.Filled()
 	j := &Judge{
 		policy: p, line: p.String(), byName: map[string]*signal{}, last: math.Inf(-1), start: math.NaN(),
-		onset: stats.Onset{Every: onsetEvery, Horizon: p.Deadline},
-	}
-	weights := 0.0
-	for _, s := range p.Signals {
-		if s.Compare {
-			weights += s.Weight
-		}
+		onset: stats.Onset{First: onsetFirst, Every: onsetEvery, Horizon: p.Deadline, Tail: true},
 	}
 	for i, s := range p.Signals {
-		sig := newSignal(asked[i], &j.policy, s.Weight/weights)
+		sig := newSignal(asked[i], &j.policy)
 		j.signals = append(j.signals, sig)
 		j.byName[s.Name] = sig
 	}
-	j.card = belay.Card{Reason: "nothing observed yet", Policy: j.line}
 	return j
 }
 
@@ -79,10 +83,16 @@ func New(p Policy) *Judge {
 // deployment, whatever served then. Ticks must come in order; one that is not newer than the last changes nothing, so
 // that replaying and going on cannot count anything twice.
 func (j *Judge) Observe(tick belay.Tick) belay.Card {
+	j.Take(tick)
+	return j.Card()
+}
+
+// Take takes the newest tick, as Observe does, without making a card of it.
+func (j *Judge) Take(tick belay.Tick) {
 	if math.IsNaN(tick.T) || tick.T <= j.last {
-		return j.Card()
+		return
 	}
-	j.last = tick.T
+	j.last, j.card = tick.T, nil
 	for i := range tick.Samples {
 		m := &tick.Samples[i]
 		if s := j.byName[m.Signal]; s != nil {
@@ -100,9 +110,10 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 		}
 	}
 	if tick.T < 0 {
-		j.card.T = tick.T
-		return j.Card()
+		return
 	}
+	j.weigh()
+	j.listen(tick)
 	fresh := j.onset.Due(tick.T)
 	for _, s := range j.signals {
 		s.step(tick.T, fresh)
@@ -112,12 +123,97 @@ func (j *Judge) Observe(tick belay.Tick) belay.Card {
 		j.start = tick.T
 	}
 	j.sources.Take(tick.T, tick.Sources)
-	j.card = j.decide()
-	return j.Card()
+	if j.ruling == nil {
+		j.ruling = j.rule()
+	}
+	for _, s := range j.signals {
+		s.record(tick.T)
+	}
 }
 
-// Card returns the newest card.
-func (j *Judge) Card() belay.Card { return j.card }
+// Regressed tells whether the release was called regressed. It stays that.
+func (j *Judge) Regressed() bool { return j.ruling != nil }
+
+// listen follows whether requests reach the candidate, by the first signal that counts them.
+func (j *Judge) listen(tick belay.Tick) {
+	share := math.NaN()
+	if tick.Share != nil {
+		share = *tick.Share
+	}
+	for _, s := range j.signals {
+		if s.cmp != nil && s.Kind != belay.KindCount && s.newest == tick.T { // a reading that is missing is no silence yet
+			now := s.cmp.Now()
+			j.routing.Take(tick.T, now.CN, now.BN, share)
+			return
+		}
+	}
+}
+
+// weigh shares the false-rollback rate out, once the candidate begins to show: among the signals that are there by
+// then, so that one that never comes costs nothing, with a little kept for those that come later.
+func (j *Judge) weigh() {
+	if j.weighed {
+		return
+	}
+	there, absent, shows := 0.0, 0.0, false
+	for _, s := range j.signals {
+		switch {
+		case !s.Compare:
+		case s.seen:
+			there += s.Weight
+		default:
+			absent += s.Weight
+		}
+		shows = shows || s.newest >= 0
+	}
+	kept := lateSignals
+	if absent == 0 {
+		kept = 0
+	}
+	for _, s := range j.signals {
+		if s.seen {
+			s.weigh((1 - kept) * s.Weight / there)
+		} else {
+			s.weigh(kept * s.Weight / absent)
+		}
+	}
+	j.weighed = shows
+}
+
+// Card returns the card of the newest tick.
+func (j *Judge) Card() belay.Card {
+	switch {
+	case j.card != nil:
+	case j.last < 0:
+		j.card = &belay.Card{Reason: "nothing observed yet", Policy: j.line}
+		if !math.IsInf(j.last, -1) {
+			j.card.T = j.last
+		}
+	default:
+		card := j.decide()
+		if card.Verdict != j.reached {
+			j.reached, j.decided = card.Verdict, j.last
+		}
+		if card.Verdict != belay.VerdictNone {
+			at := j.decided
+			card.DecidedAt = &at
+		}
+		j.card = &card
+	}
+	return *j.card
+}
+
+// Detailed returns the card of the newest tick with the trail of each signal.
+func (j *Judge) Detailed() belay.Card {
+	card := j.Card()
+	card.Signals = slices.Clone(card.Signals)
+	for i, s := range j.signals {
+		if i < len(card.Signals) {
+			card.Signals[i].Trail = s.trail.Points()
+		}
+	}
+	return card
+}
 
 // Require makes a signal needed for healthy from now on. Whether a release has metrics at all is known only once
 // they could be read; that comes with a tick, so that a replay of the same ticks requires at the same moment.
@@ -129,12 +225,11 @@ func (j *Judge) Require(signal string) {
 
 // decide draws the verdict: regressed before blind before insufficient before healthy. Regressed stays.
 func (j *Judge) decide() belay.Card {
-	if j.ruling == nil {
-		j.ruling = j.rule()
-	}
 	card := belay.Card{T: j.last, Health: j.health.Statuses(), Blind: j.sources.Dark(j.last, j.policy.BlindAfter), Policy: j.line}
-	if silent := j.silent(); silent != "" {
-		card.Blind = append(card.Blind, silent)
+	for _, silent := range []string{j.silent(), j.unrouted()} {
+		if silent != "" {
+			card.Blind = append(card.Blind, silent)
+		}
 	}
 	lacks := j.lacks()
 	card.Missing = slices.Concat(lacks.time, lacks.health, lacks.signals)
@@ -146,6 +241,7 @@ func (j *Judge) decide() belay.Card {
 		first := j.ruling.first
 		card.Verdict, card.Reason, card.DecidedBy = belay.VerdictRegressed, j.ruling.reason, j.ruling.by
 		card.Culprits, card.FirstBad = j.ruling.culprits, &first
+		card.RuledOut = j.ruledOut()
 	case len(card.Blind) > 0:
 		card.Verdict, card.Reason = belay.VerdictBlind, "belay cannot see: "+phrase.And(card.Blind)
 	case len(lacks.shared) > 0:

@@ -149,7 +149,7 @@ func TestSpeed(t *testing.T) {
 		within float64
 	}{
 		"5 % errors":  {func(w *world) { w.factor = always(10) }, 35},
-		"50 % errors": {func(w *world) { w.factor = always(100); w.perTick = always(20) }, 12},
+		"50 % errors": {func(w *world) { w.factor = always(100); w.perTick = always(20) }, 15},
 		"late onset": {func(w *world) {
 			w.factor = func(t float64) float64 { return map[bool]float64{true: 20, false: 1}[t > 120] }
 		}, 140},
@@ -274,7 +274,7 @@ func TestPolicyIsRefusedWithEveryProblem(t *testing.T) {
 	if belay.CodeOf(err) != belay.CodeInvalid {
 		t.Fatalf("want an invalid policy, got %v", err)
 	}
-	for _, want := range []string{"false rollback rate 3", "time of -1 s", "limit 7", "named twice", `kind "odd"`, "dispersion 0.1", "no name", "gauge cannot be compared"} {
+	for _, want := range []string{"false rollback rate 3", "time of -1 s", "limit 7", "named twice", `kind "odd"`, "dispersion 0.1", "no name"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}
@@ -286,30 +286,10 @@ func TestPolicyInOneLine(t *testing.T) {
 	limit := 0.5
 	p.Signals[1].Threshold, p.Signals[1].For = &limit, 10
 	want := "false rollbacks at most 1 % over the whole watch; healthy after 10 s at the earliest; " +
-		"error_rate hard stop 25 %, compared, margin 1.25, changes from 0.5 points; " +
-		"response_time limit 500 ms at p95 for 10 s, compared, margin 1.25, changes from 10 %"
+		"error_rate hard stop 25 %, compared, changes from 0.5 points; " +
+		"response_time limit 500 ms at p95 for 10 s, compared, changes from 10 %"
 	if got := p.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestForecast(t *testing.T) {
-	o := Forecast(DefaultPolicy(), Traffic{PerSecond: 200, Share: 0.1, ErrorRate: 0.005})
-	if o.Regress < 60 || o.Regress > 600 || o.Healthy < 20 || o.Healthy > 300 {
-		t.Errorf("regression in %v s, healthy in %v s", o.Regress, o.Healthy)
-	}
-	if got := o.String(); !strings.HasPrefix(got, "at 200 requests/s and 10 % of them on the new release: a +1 point error regression (0.5 % to 1.5 %) takes about ") {
-		t.Error(got)
-	}
-	for want, traffic := range map[string]Traffic{
-		"without traffic":   {},
-		"cannot be told":    {PerSecond: 200, Share: 1, ErrorRate: 0.02},
-		"takes about":       {PerSecond: 200, Share: 1, ErrorRate: 0.001, History: 1e5},
-		"(0 % to 1 %) take": {PerSecond: 50, Share: 0.5},
-	} {
-		if got := Forecast(DefaultPolicy(), traffic).String(); !strings.Contains(got, want) {
-			t.Errorf("want %q in %q", want, got)
-		}
 	}
 }
 
@@ -357,9 +337,12 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
-// TestHowInstancesShareTheTrafficChangesNothing splits every sample over three instances.
+// TestHowInstancesShareTheTrafficChangesNothing splits every sample over three instances. What is learned of instances
+// is set by hand.
 func TestHowInstancesShareTheTrafficChangesNothing(t *testing.T) {
-	whole, split := New(DefaultPolicy()), New(DefaultPolicy())
+	p := DefaultPolicy()
+	p.Signals[0].Margin, p.Signals[0].Dispersion = 1.25, 1
+	whole, split := New(p), New(p)
 	w := quiet(5)
 	w.factor = always(3)
 	for i := range 120 {
@@ -406,6 +389,5 @@ func FuzzObserve(f *testing.F) {
 				t.Fatalf("regressed without a reason: %+v", card)
 			}
 		}
-		Recovered(ticks, ticks, DefaultPolicy())
 	})
 }

@@ -53,14 +53,14 @@ type SignalPolicy struct {
 	HardStop    *float64 // the limit that acts in one tick
 	HardStopMin int      // events that a hard stop needs
 
-	Compare        bool    // compare with the baseline (events and histograms)
-	Margin         float64 // odds ratio up to which releases may differ persistently, as two instances do
+	Compare        bool    // compare with the baseline
+	Margin         float64 // factor up to which instances of one release differ, persistently; 0: learned, or 1.5 while nothing is known
 	SmallestChange float64 // smallest change that matters: absolute for events, relative otherwise
 	Harm           float64 // odds ratio that must be excluded for healthy
 	Quantile       float64 // of a histogram, that Threshold and HardStop are about
 	Required       bool    // without this signal nothing is called healthy
 	Weight         float64 // share of the false-rollback rate, relative to the other signals
-	Dispersion     float64 // size of the clumps in which bad events come (retries), 1 when independent; 0: from the past, else 2
+	Dispersion     float64 // size of the clumps in which bad events come (retries), 1 when independent; 0: learned, held at 5 while nothing is known
 }
 
 // DefaultPolicy compares error rate and response time, stops at 25 % errors, and needs traffic to call a release
@@ -83,8 +83,8 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// filled returns p with defaults in the place of zero values.
-func (p Policy) filled() Policy {
+// Filled returns p with defaults in the place of zero values.
+func (p Policy) Filled() Policy {
 	d := DefaultPolicy()
 	for _, f := range []struct {
 		have *float64
@@ -105,31 +105,32 @@ func (p Policy) filled() Policy {
 	}
 	p.Signals = slices.Clone(p.Signals)
 	for i := range p.Signals {
-		p.Signals[i] = p.Signals[i].filled()
+		p.Signals[i] = p.Signals[i].Filled()
 	}
 	return p
 }
 
-func (s SignalPolicy) filled() SignalPolicy {
-	smallest, dispersion := s.SmallestChange, 2.0
+// Filled returns s with the defaults of its kind in the place of zero values.
+func (s SignalPolicy) Filled() SignalPolicy {
+	smallest := s.SmallestChange
 	switch s.Kind {
 	case belay.KindEvents:
 		smallest = 0.005
 	case belay.KindHistogram:
-		smallest, dispersion = 0.1, 1.5
+		smallest = 0.1
 	case belay.KindGauge:
 		smallest = 0.1
+	case belay.KindCount:
+		smallest = 0.2
 	}
 	for _, f := range []struct {
 		have *float64
 		want float64
 	}{
-		{&s.Margin, 1.25},
 		{&s.SmallestChange, smallest},
 		{&s.Harm, 2},
 		{&s.Quantile, 0.95},
 		{&s.Weight, 1},
-		{&s.Dispersion, dispersion},
 	} {
 		if *f.have == 0 {
 			*f.have = f.want
@@ -152,7 +153,7 @@ func (p Policy) Validate() error {
 			bad = append(bad, fmt.Sprintf(format, args...))
 		}
 	}
-	p = p.filled()
+	p = p.Filled()
 	refuse(p.FalseRollbackRate > 0 && p.FalseRollbackRate <= 0.5, "false rollback rate %v: want more than 0, at most 0.5", p.FalseRollbackRate)
 	refuse(p.PassRate > 0 && p.PassRate <= 0.5, "pass rate %v: want more than 0, at most 0.5", p.PassRate)
 	for _, v := range []float64{p.MinTime, p.MinHealthTime, p.Warmup, p.Deadline, p.StaleAfter, p.BlindAfter} {
@@ -179,17 +180,17 @@ func (s SignalPolicy) problems() []string {
 			bad = append(bad, fmt.Sprintf(format, args...))
 		}
 	}
-	refuse(slices.Contains([]belay.SampleKind{"", belay.KindEvents, belay.KindHistogram, belay.KindGauge}, s.Kind), "kind %q is unknown", s.Kind)
+	refuse(slices.Contains([]belay.SampleKind{"", belay.KindEvents, belay.KindCount, belay.KindHistogram, belay.KindGauge}, s.Kind), "kind %q is unknown", s.Kind)
 	refuse(slices.Contains([]Direction{HigherIsWorse, LowerIsWorse, Either}, s.Direction), "direction %q is unknown", s.Direction)
 	refuse(s.Kind != belay.KindHistogram || s.Direction == HigherIsWorse, "a histogram can only be judged with %s", HigherIsWorse)
-	refuse(s.Kind != belay.KindEvents || s.Direction != Either, "events get worse one way only")
-	refuse(!s.Compare || s.Kind != belay.KindGauge, "a gauge cannot be compared yet: give it a threshold")
-	refuse(s.Margin >= 1, "margin %v: want 1 or more", s.Margin)
+	refuse(s.Kind != belay.KindEvents && s.Kind != belay.KindCount || s.Direction != Either, "events get worse one way only")
+	refuse(s.Kind != belay.KindCount || s.Threshold == nil && s.HardStop == nil, "a count without a denominator has no limit: give its rate as a gauge")
+	refuse(s.Margin == 0 || s.Margin >= 1 && s.Margin <= 100, "margin %v: want 1 to 100", s.Margin)
 	refuse(s.Harm > 1, "harm %v: want more than 1", s.Harm)
 	refuse(s.Kind == "" && s.SmallestChange == 0 || s.SmallestChange > 0 && s.SmallestChange < 1, "smallest change %v: want a share between 0 and 1", s.SmallestChange)
 	refuse(s.Quantile > 0 && s.Quantile < 1, "quantile %v: want a share between 0 and 1", s.Quantile)
 	refuse(s.Weight > 0 && !math.IsInf(s.Weight, 1), "weight %v: want more than 0", s.Weight)
-	refuse(s.Dispersion >= 1, "dispersion %v: want 1 or more", s.Dispersion)
+	refuse(s.Dispersion == 0 || s.Dispersion >= 1 && s.Dispersion <= 1000, "dispersion %v: want 1 to 1000", s.Dispersion)
 	refuse(s.For >= 0, "for %v s: want 0 or more", s.For)
 	refuse(s.HardStopMin > 0, "%d events for a hard stop: want 1 or more", s.HardStopMin)
 	for _, l := range []*float64{s.Threshold, s.HardStop} {
@@ -204,7 +205,7 @@ func (s SignalPolicy) problems() []string {
 
 // String returns the policy in one line, for the record.
 func (p Policy) String() string {
-	p = p.filled()
+	p = p.Filled()
 	var b strings.Builder
 	fmt.Fprintf(&b, "false rollbacks at most %s over the whole watch; healthy after %s at the earliest",
 		phrase.Percent(p.FalseRollbackRate), phrase.Seconds(p.MinTime))
@@ -212,7 +213,7 @@ func (p Policy) String() string {
 		fmt.Fprintf(&b, "; %s", s.Name)
 		var parts []string
 		if s.Threshold != nil {
-			part := fmt.Sprintf("limit %s", s.value(*s.Threshold))
+			part := fmt.Sprintf("limit %s", s.Text(*s.Threshold))
 			if s.Kind == belay.KindHistogram {
 				part += " at " + phrase.Quantile(s.Quantile)
 			}
@@ -222,14 +223,18 @@ func (p Policy) String() string {
 			parts = append(parts, part)
 		}
 		if s.HardStop != nil {
-			parts = append(parts, fmt.Sprintf("hard stop %s", s.value(*s.HardStop)))
+			parts = append(parts, fmt.Sprintf("hard stop %s", s.Text(*s.HardStop)))
 		}
 		if s.Compare {
 			change := phrase.Percent(s.SmallestChange)
 			if s.Kind == belay.KindEvents {
 				change = strings.TrimSuffix(change, " %") + " points"
 			}
-			parts = append(parts, fmt.Sprintf("compared, margin %.3g, changes from %s", s.Margin, change))
+			part := "compared, changes from " + change
+			if s.Margin > 0 {
+				part += fmt.Sprintf(", margin %.3g", s.Margin)
+			}
+			parts = append(parts, part)
 		}
 		if len(parts) == 0 {
 			parts = append(parts, "shown only")
@@ -239,10 +244,47 @@ func (p Policy) String() string {
 	return b.String()
 }
 
-// value writes a value of the signal in its unit; of events it is a share.
-func (s *SignalPolicy) value(v float64) string {
+// Text writes a value of the signal in its unit; of events it is a share.
+func (s *SignalPolicy) Text(v float64) string {
 	if s.Kind == belay.KindEvents {
 		return phrase.Percent(v)
 	}
 	return phrase.Value(v, s.Unit)
+}
+
+// SmallestShift is the absolute part of the smallest change of response times, in seconds: nobody notices five
+// milliseconds, and two instances of one release differ by that much.
+func (s *SignalPolicy) SmallestShift() float64 {
+	if s.Unit == "s" {
+		return 0.005
+	}
+	return 0
+}
+
+// Allowed turns a limit into the share of bad, or slow, events that it allows; false where a limit makes no sense for
+// the kind, possible only when the policy left the kind open.
+func (s *SignalPolicy) Allowed(at *float64) (share float64, ok bool) {
+	if at == nil || s.Kind != belay.KindEvents && s.Kind != belay.KindHistogram {
+		return 0, false
+	}
+	allowed := *at
+	switch {
+	case s.Kind == belay.KindHistogram:
+		allowed = 1 - s.Quantile
+	case s.Direction == LowerIsWorse:
+		allowed = 1 - *at
+	}
+	return allowed, allowed > 0 && allowed < 1
+}
+
+// Worse tells whether v breaks the limit in the signal's direction.
+func (s *SignalPolicy) Worse(v, at float64) bool {
+	switch s.Direction {
+	case LowerIsWorse:
+		return v < at
+	case Either:
+		return math.Abs(v) > at
+	case HigherIsWorse:
+	}
+	return v > at
 }

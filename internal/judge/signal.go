@@ -5,8 +5,10 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge/compare"
+	"github.com/belaydev/belay/internal/judge/level"
 	"github.com/belaydev/belay/internal/judge/limit"
 	"github.com/belaydev/belay/internal/judge/stats"
+	"github.com/belaydev/belay/internal/judge/trail"
 )
 
 // The two sides, as indices.
@@ -21,9 +23,10 @@ type signal struct {
 	watch  *Policy
 	weight float64 // share of the false-rollback rate; 0 when not compared
 	newest float64 // time of the candidate's newest sample; -Inf before
-	learn  bool    // the dispersion was left to the past
+	seen   bool    // there was a sample, of whichever side
 
 	cmp        *compare.Comparison // nil for a gauge
+	values     *level.Level        // of a gauge that is compared
 	limit      *limit.Share        // the threshold
 	stop       *limit.Share        // the hard stop
 	over       stats.Counts        // this tick: of a histogram, slower than the threshold
@@ -33,13 +36,11 @@ type signal struct {
 	proved     bool                // harm was excluded once; what comes later is for the tests against the release
 	under      *stats.Mixture      // evidence that the share is below the threshold's
 	gauge      *limit.Gauge
+	trail      trail.Trail
 }
 
-func newSignal(p SignalPolicy, watch *Policy, weight float64) *signal {
-	s := &signal{SignalPolicy: p.filled(), watch: watch, newest: math.Inf(-1), learn: p.Dispersion == 0}
-	if p.Compare {
-		s.weight = weight
-	}
+func newSignal(p SignalPolicy, watch *Policy) *signal {
+	s := &signal{SignalPolicy: p.Filled(), watch: watch, newest: math.Inf(-1)}
 	if p.Kind != "" {
 		s.settle(p.Kind)
 	}
@@ -49,60 +50,55 @@ func newSignal(p SignalPolicy, watch *Policy, weight float64) *signal {
 // settle fixes the kind: by the policy, or by the first sample.
 func (s *signal) settle(kind belay.SampleKind) {
 	s.Kind = kind
-	s.SignalPolicy = s.filled()
+	s.SignalPolicy = s.Filled()
 	if kind == belay.KindGauge {
-		s.Compare = false
-		s.gauge = &limit.Gauge{Worse: s.worse, Limit: s.Threshold, HardStop: s.HardStop}
+		if s.Compare {
+			s.values = level.New(level.Settings{Direction: levelDirection(s.Direction), SmallestChange: s.SmallestChange,
+				Margin: s.Margin, First: onsetFirst, Warmup: s.watch.Warmup})
+		}
+		s.gauge = &limit.Gauge{Worse: s.Worse, Limit: s.Threshold, HardStop: s.HardStop}
 		return
 	}
 	s.cmp = compare.New(compare.Settings{
-		Histogram: kind == belay.KindHistogram, Off: !s.Compare, Margin: s.Margin, SmallestChange: s.SmallestChange,
-		SmallestShift: s.smallestShift(), Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Learn: s.learn, Warmup: s.watch.Warmup,
+		Histogram: kind == belay.KindHistogram, Counts: kind == belay.KindCount, Lower: kind == belay.KindCount && s.Direction == LowerIsWorse, Off: !s.Compare, Margin: s.Margin, SmallestChange: s.SmallestChange,
+		SmallestShift: s.SmallestShift(), Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Warmup: s.watch.Warmup,
+		First: onsetFirst,
 	})
+	s.weigh(s.weight)
 	s.limit, s.stop = s.shareLimit(s.Threshold), s.shareLimit(s.HardStop)
 	if s.limit != nil {
 		s.under = stats.NewMixture(s.limit.Allowed)
 	}
 }
 
-// smallestShift is the absolute part of the smallest change of response times: nobody notices five milliseconds, and
-// two instances of one release differ by that much.
-func (s *signal) smallestShift() float64 {
-	if s.Unit == "s" {
-		return 0.005
-	}
-	return 0
-}
-
-// shareLimit turns a limit into the share of bad, or slow, events that it allows. A limit that makes no sense for the
-// kind, possible only when the policy left the kind open, is none.
-func (s *signal) shareLimit(at *float64) *limit.Share {
-	if at == nil {
-		return nil
-	}
-	allowed := *at
-	switch {
-	case s.Kind == belay.KindHistogram:
-		allowed = 1 - s.Quantile
-	case s.Direction == LowerIsWorse:
-		allowed = 1 - *at
-	}
-	if allowed <= 0 || allowed >= 1 {
-		return nil
-	}
-	return &limit.Share{Allowed: allowed}
-}
-
-// worse tells whether v breaks the limit in the signal's direction.
-func (s *signal) worse(v, at float64) bool {
-	switch s.Direction {
+func levelDirection(d Direction) level.Direction {
+	switch d {
 	case LowerIsWorse:
-		return v < at
+		return level.Lower
 	case Either:
-		return math.Abs(v) > at
+		return level.Either
 	case HigherIsWorse:
 	}
-	return v > at
+	return level.Higher
+}
+
+// weigh gives the signal its share of the false-rollback rate.
+func (s *signal) weigh(share float64) {
+	if !s.Compare {
+		share = 0
+	}
+	s.weight = share
+	if s.cmp != nil && share > 0 {
+		s.cmp.Limit = 1 / (s.watch.FalseRollbackRate * share)
+	}
+}
+
+// shareLimit is the limit on the share of bad, or slow, events; nil where there is none.
+func (s *signal) shareLimit(at *float64) *limit.Share {
+	if allowed, ok := s.Allowed(at); ok {
+		return &limit.Share{Allowed: allowed}
+	}
+	return nil
 }
 
 // Sizes beyond which a number is a mistake: sums of larger ones could overflow.
@@ -111,13 +107,13 @@ const (
 	maxValue = 1e100
 )
 
-// countable tells whether the numbers of a sample can be counted at all.
-func countable(m *belay.Sample) bool {
+// Countable tells whether the numbers of a sample can be counted at all.
+func Countable(m *belay.Sample) bool {
 	bad := func(v float64) bool { return !(v >= 0 && v <= maxCount) } // so that NaN is bad too
 	switch m.Kind {
 	case belay.KindGauge:
 		return math.Abs(m.Value) <= maxValue
-	case belay.KindEvents:
+	case belay.KindEvents, belay.KindCount:
 		return !bad(m.N) && !bad(m.X)
 	case belay.KindHistogram:
 		if bad(m.N) || !(math.Abs(m.Sum) <= maxValue) || len(m.LE) != len(m.Count) {
@@ -135,10 +131,14 @@ func countable(m *belay.Sample) bool {
 
 // sample turns a sample into what a comparison counts: bad events are the others when lower is worse.
 func (s *signal) sample(m *belay.Sample) compare.Sample {
-	c := compare.Sample{Stratum: m.Stratum, N: m.N, X: math.Min(m.X, m.N), LE: m.LE, Count: m.Count, Sum: m.Sum}
+	c := compare.Sample{Instance: m.Instance, Stratum: m.Stratum, N: m.N, X: m.X, LE: m.LE, Count: m.Count, Sum: m.Sum}
 	if m.Arm == belay.ArmBaseline {
 		c.Side = compare.Baseline
 	}
+	if s.Kind == belay.KindCount {
+		return c
+	}
+	c.X = math.Min(c.X, c.N)
 	if s.Direction == LowerIsWorse {
 		c.X = m.N - c.X
 	}
@@ -150,17 +150,24 @@ func (s *signal) take(t float64, m *belay.Sample) {
 	if s.Kind == "" {
 		s.settle(m.Kind)
 	}
-	if m.Kind != s.Kind || !countable(m) {
+	if m.Kind != s.Kind || !Countable(m) {
 		return
 	}
 	c := s.sample(m)
+	s.seen = true
 	if t >= 0 && c.Side == compare.Candidate {
 		s.newest = t
 	}
 	switch {
-	case s.gauge != nil && t < 0: // a gauge has no use for the past yet
+	case s.gauge != nil && t < 0:
+		if s.values != nil {
+			s.values.Remember(t, m.Instance, m.Value)
+		}
 	case s.gauge != nil:
 		s.gauge.Add(int(c.Side), m.Value)
+		if s.values != nil {
+			s.values.Take(t, level.Side(c.Side), m.Instance, m.Value)
+		}
 	case t < 0:
 		s.cmp.Remember(t, c)
 		if s.Kind == belay.KindHistogram && s.limit != nil {
@@ -199,6 +206,9 @@ func (s *signal) takeSlow(c compare.Sample) {
 func (s *signal) step(t, fresh float64) {
 	if s.gauge != nil {
 		s.gauge.Step(t)
+		if s.values != nil {
+			s.values.Step(t, fresh)
+		}
 		return
 	}
 	if s.cmp == nil {
@@ -216,7 +226,7 @@ func (s *signal) step(t, fresh float64) {
 		}
 	}
 	if s.stop != nil {
-		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.Dispersion, Exact: s.Kind == belay.KindHistogram})
+		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.cmp.Clump(), Exact: s.Kind == belay.KindHistogram})
 	}
 	s.cmp.Step(t, fresh)
 	s.over, s.overStop = stats.Counts{}, stats.Counts{}
@@ -225,18 +235,18 @@ func (s *signal) step(t, fresh float64) {
 	}
 }
 
-// habit is the share of bad events that is usual beside, or else before, the candidate; 0 when unknown.
+// habit is the share of bad events that may well be usual for the service: as far as is known from beside and before
+// the candidate, with one more clump of them that was not seen yet; 0 when nothing is known.
 func (s *signal) habit() float64 {
-	total := s.cmp.Total()
-	switch {
-	case s.Kind == belay.KindHistogram:
+	if s.Kind == belay.KindHistogram {
 		return 0
-	case total.BN >= limit.Least:
-		return total.BX / total.BN
-	case s.cmp.PastN() >= limit.Least:
-		return s.cmp.PastBad() / s.cmp.PastN()
 	}
-	return 0
+	total, clump := s.cmp.Total(), s.cmp.Clump()
+	n, x := total.BN+s.cmp.PastN(), total.BX+s.cmp.PastBad()
+	if n < limit.Least {
+		return 0
+	}
+	return (x + clump) / (n + clump)
 }
 
 func share(x, n float64) float64 {
@@ -258,10 +268,13 @@ func (s *signal) broken(t float64) bool {
 
 // logE is the evidence of the comparison.
 func (s *signal) logE() float64 {
-	if s.cmp == nil {
-		return 0
+	switch {
+	case s.cmp != nil:
+		return s.cmp.LogE()
+	case s.values != nil:
+		return s.values.LogE()
 	}
-	return s.cmp.LogE()
+	return 0
 }
 
 // logGood is the evidence that the release does no harm by this signal, and whether there is any way to collect it:
@@ -296,4 +309,22 @@ func (s *signal) more(want float64) float64 {
 		total.CX = 0 // slow ones are not kept over the watch; the estimate is the best case
 	}
 	return s.under.More(want, share(total.CX, total.CN))
+}
+
+// record adds the tick to the signal's trail.
+func (s *signal) record(t float64) {
+	switch {
+	case !s.seen:
+	case s.gauge != nil:
+		s.trail.Add(t, s.logE(), stats.Counts{}, [2]*float64{reading(s.gauge, candidate), reading(s.gauge, baseline)})
+	case s.cmp == nil:
+	case s.Kind != belay.KindHistogram:
+		now := s.cmp.Last()
+		if s.Kind == belay.KindEvents && s.Direction == LowerIsWorse {
+			now.CX, now.BX = now.CN-now.CX, now.BN-now.BX
+		}
+		s.trail.Add(t, s.logE(), now, [2]*float64{})
+	case s.trail.Due(t):
+		s.trail.Add(t, s.logE(), stats.Counts{}, [2]*float64{s.level(candidate), s.level(baseline)})
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/judge"
+	"github.com/belaydev/belay/internal/judge/recovery"
 	"github.com/belaydev/belay/internal/observe/health"
 	"github.com/belaydev/belay/internal/observe/metric"
 	"github.com/belaydev/belay/internal/observe/metric/kpi"
@@ -141,8 +142,8 @@ func (p probes) Health(ctx context.Context) ([]belay.HealthStatus, error) {
 	return health.ProbeAll(ctx, translate.Assignments(p.s, p.p.Config().Dir, belay.ArmCandidate, p.d.Targets)), nil
 }
 
-// recovery watches the signals of the release that should be serving and compares them with the past.
-type recovery struct {
+// signalsBack watches the signals of the release that should be serving and compares them with the past.
+type signalsBack struct {
 	policy judge.Policy
 	before []belay.Tick
 	close  func()
@@ -153,7 +154,7 @@ type recovery struct {
 	after   []belay.Tick
 }
 
-func (p *Prover) recovery(s config.Service, d belay.Deployment, before []belay.Tick) *recovery {
+func (p *Prover) recovery(s config.Service, d belay.Deployment, before []belay.Tick) *signalsBack {
 	o := session.Options{Key: d.ID, Start: d.CreatedAt, Health: p.Health, After: math.Inf(-1)}
 	if e := p.Edges.Of(s.Rollout.Proxy); e != nil && d.Slot != "" {
 		o.Traffic = e.Counts.Session(traffic.Side{Slot: d.Slot, Release: d.Release.String()}, traffic.Side{})
@@ -164,14 +165,14 @@ func (p *Prover) recovery(s config.Service, d belay.Deployment, before []belay.T
 		o.Metrics = kpi.New(p.Reader, subject)
 	}
 	v := session.New(o)
-	return &recovery{policy: translate.JudgePolicy(s, d, p.NeedTraffic(s)), before: before, session: v, now: p.Now, close: v.Close}
+	return &signalsBack{policy: translate.JudgePolicy(s, d, p.NeedTraffic(s)), before: before, session: v, now: p.Now, close: v.Close}
 }
 
 // afterTicks bounds what is remembered of a proof: a quarter of an hour at two looks a second.
 const afterTicks = 1800
 
 // Recovered looks once more and says for each signal whether it is back at the level from before.
-func (r *recovery) Recovered(ctx context.Context) ([]verify.SignalReading, error) {
+func (r *signalsBack) Recovered(ctx context.Context) ([]verify.SignalReading, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	tick, err := r.session.Collect(ctx, r.now())
@@ -182,7 +183,7 @@ func (r *recovery) Recovered(ctx context.Context) ([]verify.SignalReading, error
 		r.after = r.after[len(r.after)-afterTicks:] // what is over does not count
 	}
 	var out []verify.SignalReading
-	for _, v := range judge.Recovered(r.before, r.after, r.policy) {
+	for _, v := range recovery.Recovered(r.before, r.after, r.policy) {
 		out = append(out, verify.SignalReading{Name: v.Signal, State: v.Result, Want: v.Want, Got: v.Got})
 	}
 	return out, nil

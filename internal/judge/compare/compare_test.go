@@ -19,22 +19,22 @@ func poisson(r *rand.Rand, mean float64) float64 {
 func TestClumpsAreLearnedFromThePast(t *testing.T) {
 	for clump, want := range map[float64][2]float64{1: {1, 1}, 5: {5, 9}} {
 		r := rand.New(rand.NewPCG(1, 2))
-		c := New(Settings{Learn: true, Dispersion: 2, Margin: 1.25, Harm: 2, SmallestChange: 0.005})
+		c := New(Settings{Harm: 2, SmallestChange: 0.005, First: 0.5})
 		for i := range 3600 {
 			c.Remember(float64(i-3600), Sample{N: 200, X: clump * poisson(r, 1/clump)})
 		}
 		c.Take(0, Sample{N: 10})
 		c.Step(0, 0)
-		if c.Dispersion < want[0] || c.Dispersion > want[1] {
-			t.Errorf("clumps of %v: learned %v, want %v to %v", clump, c.Dispersion, want[0], want[1])
+		if c.dispersion.Size < want[0] || c.dispersion.Size > want[1] {
+			t.Errorf("clumps of %v: learned %v, want %v to %v", clump, c.dispersion.Size, want[0], want[1])
 		}
 	}
-	c := New(Settings{Learn: true, Dispersion: 2, SmallestChange: 0.005})
+	c := New(Settings{Harm: 2, SmallestChange: 0.005, First: 0.5})
 	c.Remember(-1, Sample{N: 200, X: 3})
 	c.Take(0, Sample{N: 10})
 	c.Step(0, 0)
-	if c.Dispersion != 2 {
-		t.Errorf("one second of the past is no history, learned %v", c.Dispersion)
+	if c.dispersion.Size != 5 {
+		t.Errorf("one second of the past is no history, learned %v", c.dispersion.Size)
 	}
 }
 

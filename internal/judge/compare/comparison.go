@@ -2,23 +2,26 @@ package compare
 
 import (
 	"math"
-	"slices"
 
+	"github.com/belaydev/belay/internal/judge/habit"
 	"github.com/belaydev/belay/internal/judge/stats"
 )
 
 // Settings say what is compared and how.
 type Settings struct {
 	Histogram      bool    // slow events at boundaries, not bad ones
+	Counts         bool    // events without a denominator: N is exposure, and may be less than X
+	Lower          bool    // of Counts: fewer are worse
 	Off            bool    // count only
-	Margin         float64 // odds ratio up to which releases may differ persistently
-	SmallestChange float64 // absolute for events, relative for a histogram
+	Margin         float64 // factor up to which instances of one release differ, persistently; 0: learned, or assumed
+	SmallestChange float64 // absolute for events, relative for the others
 	SmallestShift  float64 // of a histogram: the absolute part, in its unit; a smaller shift is nobody's business
-	Harm           float64 // odds ratio that must be excluded for healthy
+	Harm           float64 // factor that must be excluded for healthy
 	Quantile       float64 // that people look at
-	Dispersion     float64 // size of the clumps in which bad events come
-	Learn          bool    // take Dispersion from the past where that is long enough; events only
+	Dispersion     float64 // size of the clumps in which bad events come; 0: learned, or assumed
 	Warmup         float64 // seconds of the candidate's life in which a histogram is not compared
+	Limit          float64 // e-value at which this signal acts alone
+	First          float64 // share of the bet on a fault that is there from the beginning
 }
 
 // Side is one of the two sides.
@@ -30,14 +33,15 @@ const (
 	Baseline  Side = 1
 )
 
-// Sample is what one side showed of a stratum in one tick.
+// Sample is what one instance of one side showed of a stratum in one tick.
 type Sample struct {
-	Side    Side
-	Stratum string
-	N, X    float64
-	LE      []float64
-	Count   []float64
-	Sum     float64
+	Side     Side
+	Instance string
+	Stratum  string
+	N, X     float64
+	LE       []float64
+	Count    []float64
+	Sum      float64
 }
 
 func (m *Sample) counts(x float64) stats.Counts {
@@ -49,9 +53,8 @@ func (m *Sample) counts(x float64) stats.Counts {
 
 // Bounds on what a runaway label can cost.
 const (
-	maxStrata  = 64
-	otherName  = "(other)"
-	recentTime = 30.0 // seconds of one generation of the recent distributions
+	maxStrata = 64
+	otherName = "(other)"
 )
 
 // stratum is one route, region or method.
@@ -62,8 +65,20 @@ type stratum struct {
 	before history
 	past   stats.Histogram // before the deployment
 	refs   []reference     // per lane, once needed
-	weight float64         // of its own tests
-	tracks []*track        // per lane; nil for the unnamed stratum, which all together covers
+	weight float64         // of its own tests; 0 for the unnamed stratum, which all together covers
+	events *eventTrack
+	times  *timeTrack
+}
+
+// tester is the tests of one kind of signal.
+type tester interface {
+	// step takes one tick into the tests; alone means against the past, for want of a baseline.
+	step(t, fresh float64, alone bool)
+	// join lets a stratum in that appeared after the beginning, with its share of the bet.
+	join(st *stratum, weight float64)
+	logE() float64
+	logGood() float64
+	finding() Finding
 }
 
 // Comparison is the state of one signal.
@@ -72,26 +87,43 @@ type Comparison struct {
 	strata []*stratum
 	byName map[string]*stratum // look-ups only
 
-	now, total stats.Counts // of a histogram, N only
-	first      [2]float64   // time of the first event
-	served     float64      // time of the newest event of the baseline
-	before     history      // events only
-	spread     spread       // events only
+	now, total stats.Counts     // of a histogram, N only
+	newest     stats.Counts     // of the tick that was closed last
+	first      [2]float64       // time of the first event
+	served     float64          // time of the newest event of the baseline
+	before     history          // events only
+	habit      habit.Learner    // of the past and the baseline
+	own        habit.Learner    // of the candidate
+	dispersion habit.Dispersion // as it was before this tick
+	spread     habit.Spread
 	past       stats.Histogram
 	dist       [2]stats.Histogram // over the whole watch
-	recent     [2]stats.Histogram // of the candidate: the current and the previous half minute
-	turn       float64            // when the current half minute began
+	run        [2]stats.Histogram // since a fault seems to have begun
+	speeds     habit.Speeds
+	usual      float64 // a boundary in the middle, by which clumps of slow answers are learned; 0 until chosen
 
-	tests *tests         // nil until it is clear what can be compared
-	low   *stats.Mixture // evidence that the candidate's rate is below twice the smallest change; events only
-	logE  float64
+	tests    tester         // nil until it is clear what can be compared
+	later    int            // strata that joined after the beginning
+	low      *stats.Mixture // evidence that the candidate's rate is below twice the smallest change; events only
+	beside   bool           // a baseline has been compared with
+	against  bool           // the past has been compared with
+	evidence float64
 }
+
+// What is assumed before anything is known, the worse of what services do.
+const (
+	assumedClump     = 5   // retries of one client
+	assumedSlowClump = 2   // slow answers come in clumps less often
+	assumedMargin    = 1.5 // factor between two instances
+	leastMargin      = 1.2 // however alike the instances have been
+	marginSpreads    = 2   // a margin is so many standard deviations
+)
 
 // New begins a comparison.
 func New(s Settings) *Comparison {
 	never := math.Inf(-1)
 	c := &Comparison{Settings: s, byName: map[string]*stratum{}, first: [2]float64{never, never}, served: never}
-	if !s.Histogram {
+	if !s.Histogram && !s.Counts {
 		c.low = stats.NewMixture(math.Min(0.9, 2*s.SmallestChange))
 	}
 	return c
@@ -109,7 +141,9 @@ func (c *Comparison) stratum(name string) *stratum {
 	c.strata = append(c.strata, st)
 	c.byName[name] = st
 	if c.tests != nil {
-		c.tests.join(st)
+		c.later++ // the weights of all that may ever come sum to one
+		j := float64(c.later)
+		c.tests.join(st, (1-knownShare)/(j*(j+1)))
 	}
 	return st
 }
@@ -119,11 +153,12 @@ func (c *Comparison) Remember(t float64, m Sample) {
 	if c.Histogram {
 		c.stratum(m.Stratum).past.Add(m.LE, m.Count, m.N, m.Sum)
 		c.past.Add(m.LE, m.Count, m.N, m.Sum)
+		c.learnTimes(t, &m)
 		return
 	}
 	c.stratum(m.Stratum).before.add(t, m.N, m.X)
 	c.before.add(t, m.N, m.X)
-	c.spread.add(t, m.N, m.X)
+	c.habit.Add(t, m.Instance, m.N, m.X)
 }
 
 // Take counts a sample of the tick at t.
@@ -142,29 +177,19 @@ func (c *Comparison) Take(t float64, m Sample) {
 	c.now.Add(m.counts(m.X))
 	if m.Side == Baseline {
 		c.outlive(t, st, m)
+	} else if !c.Histogram {
+		c.own.Add(t, m.Instance, m.N, m.X)
 	}
 	if !c.Histogram {
 		return
 	}
 	c.dist[m.Side].Add(m.LE, m.Count, m.N, m.Sum)
-	if m.Side == Candidate {
-		c.recent[0].Add(m.LE, m.Count, m.N, m.Sum)
-	}
-	if c.tests != nil {
-		for i, b := range c.tests.bounds {
-			st.slow[i].Add(m.counts(c.slow(&m, b)))
+	c.run[m.Side].Add(m.LE, m.Count, m.N, m.Sum)
+	if tests, ok := c.tests.(*times); ok {
+		for i, b := range tests.stretch.Bounds {
+			st.slow[i].Add(m.counts(m.N - stats.At(m.LE, m.Count, b)))
 		}
 	}
-}
-
-// slow counts the observations of a sample that are slower than the boundary b. At small boundaries those of the
-// baseline count that would be slower, had it been slower by the smallest shift: a difference of a millisecond or two
-// matters to nobody, however many requests show it. At large ones the margin is more than the shift.
-func (c *Comparison) slow(m *Sample, b float64) float64 {
-	if m.Side == Candidate {
-		return m.N - stats.At(m.LE, m.Count, b)
-	}
-	return c.slowish(m.LE, m.Count, m.N, b)
 }
 
 // slowish counts observations beyond the boundary b less the smallest shift, rounded up: interpolating between
@@ -190,17 +215,19 @@ func (c *Comparison) outlive(t float64, st *stratum, m Sample) {
 	if c.Histogram {
 		st.past.Add(m.LE, m.Count, m.N, m.Sum)
 		c.past.Add(m.LE, m.Count, m.N, m.Sum)
+		c.learnTimes(t, &m)
 		return
 	}
 	st.before.add(t, m.N, m.X)
 	c.before.add(t, m.N, m.X)
+	c.habit.Add(t, m.Instance, m.N, m.X)
 }
 
 // Step closes the tick at t; fresh is the weight of the fresh starts that fall due.
 func (c *Comparison) Step(t, fresh float64) {
 	c.total.Add(c.now)
 	if c.low != nil && c.now.CN > 0 {
-		c.low.Step(c.now.CN, c.now.CX)
+		c.lowStep()
 	}
 	if !c.Off {
 		c.step(t, fresh)
@@ -209,29 +236,80 @@ func (c *Comparison) Step(t, fresh float64) {
 		st.now = stats.Counts{}
 		clear(st.slow)
 	}
-	c.now = stats.Counts{}
-	if c.Histogram && t-c.turn >= recentTime {
-		c.turn = t
-		old := c.recent[0]
-		c.recent[0] = stats.Histogram{LE: slices.Clone(old.LE), Count: make([]float64, len(old.Count))}
-		c.recent[1] = old
+	c.newest, c.now = c.now, stats.Counts{}
+}
+
+// learnTimes takes a histogram of the past or the baseline: how instances differ, and whether slow answers come in
+// clumps, by a boundary in the middle of what is usual.
+func (c *Comparison) learnTimes(t float64, m *Sample) {
+	c.speeds.Add(m.Instance, m.LE, m.Count, m.N)
+	if c.usual == 0 && c.past.N >= PastMin {
+		c.usual, _ = c.past.BoundOf(0.75)
+	}
+	if c.usual > 0 {
+		c.habit.Add(t, m.Instance, m.N, m.N-stats.At(m.LE, m.Count, c.usual))
 	}
 }
 
 func (c *Comparison) step(t, fresh float64) {
 	if c.tests == nil {
-		if c.tests = c.begin(t); c.tests == nil || c.Histogram { // this tick was not counted at the boundaries
+		if !c.begin(t) || c.Histogram { // this tick was not counted at the boundaries
 			return
 		}
 	}
-	alone := c.now.BN == 0 && t-math.Max(c.first[Candidate], c.served) >= aloneAfter && c.PastN() >= PastMin
+	alone := !c.Counts && c.now.BN == 0 && t-math.Max(c.first[Candidate], c.served) >= aloneAfter && c.PastN() >= PastMin
 	c.tests.step(t, fresh, alone)
-	c.logE = c.tests.logE()
+	c.evidence = c.tests.logE()
+	if c.Dispersion == 0 {
+		c.dispersion = c.habit.Dispersion(c.assumed(), &c.own)
+	}
+}
+
+// begin makes the tests once it is clear what can be compared.
+func (c *Comparison) begin(t float64) bool {
+	if c.total.CN == 0 {
+		return false
+	}
+	c.dispersion = c.habit.Dispersion(c.assumed(), &c.own)
+	if c.Dispersion > 0 {
+		c.dispersion = habit.Dispersion{Size: c.Dispersion, Shown: c.Dispersion}
+	}
+	c.spread = c.habit.Spread(c.dispersion.Size)
+	if c.Histogram {
+		c.spread = c.speeds.Spread()
+	}
+	if !c.Histogram {
+		c.tests = newEvents(c)
+	} else if bounds := c.commonBounds(t); len(bounds) > 0 {
+		c.tests = newTimes(c, bounds)
+	}
+	if c.tests == nil {
+		return false
+	}
+	for _, st := range c.strata {
+		c.tests.join(st, knownShare/float64(len(c.strata)))
+	}
+	return true
+}
+
+func (c *Comparison) assumed() float64 {
+	if c.Histogram {
+		return assumedSlowClump
+	}
+	return assumedClump
+}
+
+// margin is the factor up to which blameless instances differ: set by hand, learned, or assumed.
+func (c *Comparison) margin() float64 {
+	if c.Margin > 0 {
+		return c.Margin
+	}
+	return math.Max(leastMargin, math.Exp(marginSpreads*c.spread.Or(math.Log(assumedMargin)/marginSpreads)))
 }
 
 // LogE returns the logarithm of the evidence against the candidate: it reaches ln(1/alpha) at any time with a chance
 // of at most alpha when nothing is wrong.
-func (c *Comparison) LogE() float64 { return c.logE }
+func (c *Comparison) LogE() float64 { return c.evidence }
 
 // Now returns the counts of the tick that is being taken, Total those of the watch.
 func (c *Comparison) Now() stats.Counts { return c.now }
@@ -257,10 +335,10 @@ func (c *Comparison) Distribution(side Side) *stats.Histogram { return &c.dist[s
 func (c *Comparison) Past() *stats.Histogram { return &c.past }
 
 // Beside tells whether the candidate has been compared with a baseline that served at the same time.
-func (c *Comparison) Beside() bool { return c.tests != nil && c.tests.beside }
+func (c *Comparison) Beside() bool { return c.beside }
 
 // Against tells whether the candidate has been compared with the past.
-func (c *Comparison) Against() bool { return c.tests != nil && c.tests.against }
+func (c *Comparison) Against() bool { return c.against }
 
 // Partner tells whether there is anything to compare with: a baseline that has served, or enough of a past.
 func (c *Comparison) Partner() bool { return c.total.BN > 0 || c.PastN() >= PastMin }
@@ -272,3 +350,42 @@ func (c *Comparison) WarmUntil() float64 {
 	}
 	return c.first[Candidate] + c.Warmup
 }
+
+// lowStep takes the tick into the evidence of a low rate: clumps of bad events count once.
+func (c *Comparison) lowStep() {
+	clump := math.Max(1, c.dispersion.Shown)
+	c.low.Step(c.now.CN/clump, c.now.CX/clump)
+}
+
+// Habits are the quantities that the tests go by, for people.
+type Habits struct {
+	Margin     float64 // factor up to which instances differ; of a histogram, of their times
+	Spread     habit.Spread
+	Dispersion habit.Dispersion
+}
+
+// Habits returns what is held to be usual; false before the tests began.
+func (c *Comparison) Habits() (Habits, bool) {
+	if c.tests == nil {
+		return Habits{}, false
+	}
+	h := Habits{Margin: c.margin(), Spread: c.spread, Dispersion: c.dispersion}
+	if c.Histogram {
+		h.Margin = c.stretchMargin()
+	}
+	return h, true
+}
+
+// Clump returns the size of the clumps in which bad events are held to come.
+func (c *Comparison) Clump() float64 {
+	if c.Dispersion > 0 {
+		return c.Dispersion
+	}
+	return math.Max(1, c.dispersion.Size)
+}
+
+// Last returns the counts of the tick that was closed last.
+func (c *Comparison) Last() stats.Counts { return c.newest }
+
+// Strata returns how many strata were told apart.
+func (c *Comparison) Strata() int { return len(c.strata) }

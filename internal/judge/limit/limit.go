@@ -4,6 +4,8 @@
 package limit
 
 import (
+	"math"
+
 	"github.com/belaydev/belay/internal/judge/stats"
 )
 
@@ -13,6 +15,9 @@ const (
 	StopWindow   = 10.0 // seconds that a hard stop looks back
 	plausible    = 0.01 // chance of such a window if the true share were at the limit
 	stopChance   = 1e-4 // chance of such a window at the other side's share, below which it is clearly worse
+	stopAtOnce   = 6    // clumps of bad events with which a hard stop acts in one tick
+	stopClumps   = 2    // clumps of bad events with which it acts when they come in
+	stopTicks    = 3    // different ticks, none of which has more than half of them
 	ringCapacity = 128
 )
 
@@ -37,17 +42,36 @@ func (r *ring) push(t float64, c stats.Counts) {
 // sum adds up what came after t-window, and tells when the first bad event of the candidate in it came.
 func (r *ring) sum(t, window float64) (total stats.Counts, first float64) {
 	first = t
+	r.each(t, window, func(at float64, c stats.Counts) {
+		total.Add(c)
+		if c.CX > 0 {
+			first = at
+		}
+	})
+	return total, first
+}
+
+// persists tells whether the bad events of the window are more than one client that tries again and again: many
+// clumps of them, or several that come in different ticks.
+func (r *ring) persists(t, window, clump float64) bool {
+	ticks, most, all := 0, 0.0, 0.0
+	r.each(t, window, func(_ float64, c stats.Counts) {
+		if c.CX > 0 {
+			ticks, all, most = ticks+1, all+c.CX, math.Max(most, c.CX)
+		}
+	})
+	return all >= stopAtOnce*clump || all >= stopClumps*clump && ticks >= stopTicks && most <= all/2
+}
+
+// each visits the ticks after t-window, the newest first.
+func (r *ring) each(t, window float64, visit func(at float64, c stats.Counts)) {
 	for i := 1; i <= r.len; i++ {
 		k := (r.head - i + ringCapacity) % ringCapacity
 		if r.at[k] <= t-window {
-			break
+			return
 		}
-		total.Add(r.c[k])
-		if r.c[k].CX > 0 {
-			first = r.at[k]
-		}
+		visit(r.at[k], r.c[k])
 	}
-	return total, first
 }
 
 // Past is what is known of the time before the deployment: events, and the share of bad ones.
@@ -132,7 +156,7 @@ func (s *State) hold(t float64) {
 // StopRule says when a hard stop acts.
 type StopRule struct {
 	Least float64 // events it needs
-	Habit float64 // share of bad events that is usual for the service
+	Habit float64 // share of bad events that is usual for the service; 0 when nothing is known
 	Clump float64 // size of the clumps in which bad events come
 	Exact bool    // ask for the certainty of a threshold: for shares of slow events, whose limit is often small
 }
@@ -145,6 +169,9 @@ func (l *Share) Stop(t float64, now stats.Counts, rule StopRule) {
 	c, first := l.ring.sum(t, StopWindow)
 	if c.CN < rule.Least || c.CX/c.CN < l.Allowed ||
 		rule.Exact && stats.TailAbove(c.CN, c.CX, l.Allowed) > plausible || !clearlyWorse(c, rule.Habit, rule.Clump) {
+		return
+	}
+	if rule.Habit > 0 && !l.ring.persists(t, StopWindow, rule.Clump) {
 		return
 	}
 	l.Broken, l.Counts, l.Window, l.First = true, c, StopWindow, first

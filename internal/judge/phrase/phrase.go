@@ -107,3 +107,11 @@ func And(words []string) string {
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
+
+// Per writes a count over an exposure: "1.2 (240 in 200)".
+func Per(x, n float64) string {
+	if n <= 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s (%s in %s)", Digits(x/n), Count(x), Count(n))
+}

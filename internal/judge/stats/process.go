@@ -16,46 +16,71 @@ func FineGrid() []float64 {
 	return []float64{1.1, 1.2, 1.35, 1.5, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128}
 }
 
-// Onset spreads the bet on when a fault begins: half on the beginning of the watch, the other half evenly over fresh
-// starts every Every seconds until Horizon.
+// Onset spreads the bet on when a fault begins: the share First on the beginning of the watch, the rest evenly over
+// fresh starts every Every seconds until Horizon. What a watch that lasts longer still needs is kept back: a tenth of
+// the rest, given out ever more thinly, so that there is no end at which a late fault would go unseen.
 type Onset struct {
-	Every   float64
-	Horizon float64
+	First   float64
+	Every   float64 // seconds
+	Horizon float64 // seconds
+	Tail    bool    // keep a tenth back for the time after Horizon
 
-	next float64
+	given float64
 }
+
+// tailShare is the part of the late bet that is kept for the time after the horizon.
+const tailShare = 0.1
 
 // Due returns the weight of the fresh starts that fall due between the last call and t, seconds since the watch began.
 func (o *Onset) Due(t float64) float64 {
 	if o.Every <= 0 || o.Horizon <= o.Every {
 		return 0
 	}
-	if o.next == 0 {
-		o.next = o.Every
+	all := o.until(math.Floor(t / o.Every))
+	due := all - o.given
+	o.given = math.Max(o.given, all)
+	return math.Max(0, due)
+}
+
+// until is the weight of the first n fresh starts.
+func (o *Onset) until(n float64) float64 {
+	late, last := 1-o.First, math.Ceil(o.Horizon/o.Every)-1 // the last one before the horizon
+	even := late
+	if o.Tail {
+		even *= 1 - tailShare
 	}
-	w := 0.0
-	for o.next <= t && o.next < o.Horizon {
-		w += 0.5 * o.Every / o.Horizon
-		o.next += o.Every
+	w := even * math.Max(0, math.Min(n, last)) * o.Every / o.Horizon
+	if o.Tail && n > last { // the weights fall as 1/j - 1/(j+1), so that all of them together are the tail
+		w += late * tailShare * (1 - (last+1)/(n+1))
 	}
 	return w
 }
 
-// Process is an e-process over a grid of alternatives with the onset mixture: each alternative holds the sum of the
+// Process is an e-process over a set of alternatives with the onset mixture: each alternative holds the sum of the
 // likelihood ratios of its fresh starts, and what is not yet bet is kept in hand. The zero Process is not usable.
 type Process struct {
-	log  []float64 // per alternative, logarithm of the running weighted sum
-	rest float64   // weight not yet bet
-	e    float64   // logarithm of the e-value, valid unless stale
-	old  bool      // e must be computed anew
+	sum   []float64 // per alternative, the running weighted sum
+	prior []float64 // weights of the alternatives; nil when all are equal
+	rest  float64   // weight not yet bet
 }
 
-// NewProcess makes a process over n alternatives that bets the weight first at once and keeps the rest for Start.
+// most is where a sum is cut off: far above any limit, far below overflow.
+const most = 1e290
+
+// NewProcess makes a process over n alternatives of equal weight that bets the weight first at once and keeps the
+// rest for Start.
 func NewProcess(n int, first float64) *Process {
-	p := &Process{log: make([]float64, n), rest: 1 - first}
-	for i := range p.log {
-		p.log[i] = math.Log(first)
+	p := &Process{sum: make([]float64, n), rest: 1 - first}
+	for i := range p.sum {
+		p.sum[i] = first
 	}
+	return p
+}
+
+// NewWeighted makes a process whose alternatives have the weights prior, which sum to one and are not copied.
+func NewWeighted(prior []float64, first float64) *Process {
+	p := NewProcess(len(prior), first)
+	p.prior = prior
 	return p
 }
 
@@ -66,28 +91,52 @@ func (p *Process) Start(w float64) {
 		return
 	}
 	p.rest -= w
-	lw := math.Log(w)
-	for i, l := range p.log {
-		p.log[i] = logAdd(l, lw)
+	for i := range p.sum {
+		p.sum[i] += w
 	}
-	p.old = true // the sum of the bets is unchanged, but rounding is not: compute it the same way always
 }
 
 // Step multiplies in the likelihood ratios of one tick, given as logarithms and divided by the dispersion phi.
 func (p *Process) Step(inc []float64, phi float64) {
-	for i := range p.log {
-		p.log[i] = math.Min(MaxLog, p.log[i]+inc[i]/phi)
+	for i, v := range inc {
+		if v != 0 {
+			p.sum[i] = math.Min(most, p.sum[i]*math.Exp(v/phi))
+		}
 	}
-	p.old = true
 }
 
 // LogE returns the logarithm of the e-value.
 func (p *Process) LogE() float64 {
-	if p.old {
-		p.e = math.Min(MaxLog, logAdd(LogMean(p.log), math.Log(p.rest)))
-		p.old = false
+	e := p.rest
+	if p.prior == nil {
+		n := float64(len(p.sum))
+		for _, v := range p.sum {
+			e += v / n
+		}
+	} else {
+		for i, v := range p.sum {
+			e += v * p.prior[i]
+		}
 	}
-	return p.e
+	return math.Min(MaxLog, math.Log(e))
+}
+
+// Best returns the alternative that holds most of the evidence.
+func (p *Process) Best() int {
+	best := 0
+	for i, v := range p.sum {
+		if v*p.weight(i) > p.sum[best]*p.weight(best) {
+			best = i
+		}
+	}
+	return best
+}
+
+func (p *Process) weight(i int) float64 {
+	if p.prior == nil {
+		return 1
+	}
+	return p.prior[i]
 }
 
 // LogMean returns the logarithm of the mean of the exponentials of l.

@@ -92,7 +92,7 @@ func TestOnsetReproducesThePublishedVector(t *testing.T) {
 		}
 		return p.LogE()
 	}
-	near(t, "with onset mixture", run(&Onset{Every: 12, Horizon: 720}, 0.5), 3.461373609, 5e-10)
+	near(t, "with onset mixture", run(&Onset{First: 0.5, Every: 12, Horizon: 720}, 0.5), 3.461373609, 5e-10)
 	near(t, "without", run(&Onset{}, 1), 0.046262552, 5e-10)
 }
 

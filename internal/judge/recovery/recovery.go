@@ -1,4 +1,6 @@
-package judge
+// Package recovery judges whether users are as well after a rollback as they were before the deployment. It is for
+// proving, and is asked once in a while; it keeps nothing.
+package recovery
 
 import (
 	"fmt"
@@ -6,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge"
 	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/limit"
 	"github.com/belaydev/belay/internal/judge/phrase"
@@ -34,14 +37,14 @@ type SignalReading struct {
 // when the last half minute is still bad beyond chance, unknown while there is too little to tell. Nothing passes
 // without traffic. Both arms are counted together: whatever serves, serves users. A reading may be failed for some
 // seconds while old requests end, so ask again until patience is over.
-func Recovered(before, after []belay.Tick, p Policy) []SignalReading {
-	p = p.filled()
+func Recovered(before, after []belay.Tick, p judge.Policy) []SignalReading {
+	p = p.Filled()
 	var all []SignalReading
 	for _, s := range p.Signals {
 		if !s.Compare && s.Threshold == nil {
 			continue
 		}
-		r := recovery{signal: newSignal(s, &p, 1), want: -math.Log(p.PassRate)}
+		r := recovery{SignalPolicy: s, want: -math.Log(p.PassRate)}
 		was, is := r.collect(before), r.collect(after)
 		all = append(all, r.read(was, is))
 	}
@@ -50,9 +53,10 @@ func Recovered(before, after []belay.Tick, p Policy) []SignalReading {
 
 // recovery reads one signal.
 type recovery struct {
-	*signal
-	want  float64 // logarithm of the evidence that passes
-	bound float64 // of a histogram: slower than this is bad
+	judge.SignalPolicy
+	limit *float64 // share of bad, or slow, events that the threshold allows; nil without one
+	want  float64  // logarithm of the evidence that passes
+	bound float64  // of a histogram: slower than this is bad
 }
 
 // collect returns the countable samples of the signal, oldest first.
@@ -60,11 +64,12 @@ func (r *recovery) collect(ticks []belay.Tick) []belay.Sample {
 	var all []belay.Sample
 	for _, tick := range ticks {
 		for _, m := range tick.Samples {
-			if m.Signal != r.Name || !countable(&m) {
+			if m.Signal != r.Name || !judge.Countable(&m) {
 				continue
 			}
 			if r.Kind == "" {
-				r.settle(m.Kind)
+				r.Kind = m.Kind
+				r.SignalPolicy = r.Filled()
 			}
 			if m.Kind == r.Kind {
 				m.T = tick.T
@@ -76,6 +81,9 @@ func (r *recovery) collect(ticks []belay.Tick) []belay.Sample {
 }
 
 func (r *recovery) read(was, is []belay.Sample) SignalReading {
+	if allowed, ok := r.Allowed(r.Threshold); ok {
+		r.limit = &allowed
+	}
 	reading := SignalReading{Signal: r.Name, Result: belay.CheckUnknown, Want: "as before the deployment", Got: "no samples"}
 	switch {
 	case len(is) == 0 && len(was) > 0:
@@ -91,9 +99,12 @@ func (r *recovery) read(was, is []belay.Sample) SignalReading {
 
 // bad returns events and bad, or slow, events of a sample.
 func (r *recovery) bad(m *belay.Sample) (n, x float64) {
-	if r.Kind == belay.KindEvents {
-		c := r.sample(m)
-		return c.N, c.X
+	if r.Kind != belay.KindHistogram {
+		x := math.Min(m.X, m.N)
+		if r.Direction == judge.LowerIsWorse {
+			x = m.N - x
+		}
+		return m.N, x
 	}
 	slow, ok := stats.Above(m.LE, m.Count, m.N, r.bound)
 	if !ok { // beyond the last bound nothing can be said: count what is surely slower than that bound
@@ -118,13 +129,13 @@ func (r *recovery) readShare(out *SignalReading, was, is []belay.Sample) {
 	if r.Kind == belay.KindHistogram {
 		change = (1 - r.Quantile) / 2
 		// Faster than this nobody notices, and a busy machine alone makes the difference.
-		r.bound = math.Max(r.usual(was), 4*r.smallestShift())
+		r.bound = math.Max(r.usual(was), 4*r.SmallestShift())
 	}
 	pn, px := r.sum(was)
 	blameless, harmful := compare.Limits(pn, px, change, r.Harm)
 	switch {
 	case pn < beforeEnough && r.limit != nil:
-		blameless, harmful = r.limit.Allowed, r.limit.Allowed
+		blameless, harmful = *r.limit, *r.limit
 	case pn < beforeEnough && r.Kind == belay.KindHistogram:
 		out.Got = "the time before the deployment is not known"
 		return
@@ -152,7 +163,7 @@ func (r *recovery) readShare(out *SignalReading, was, is []belay.Sample) {
 		out.Result, out.Got = belay.CheckFailed, phrase.Of(rx, rn)
 		return
 	}
-	if more := proof.More(r.want, share(x, n)); n > 0 && !math.IsInf(more, 1) {
+	if more := proof.More(r.want, x/math.Max(1, n)); n > 0 && !math.IsInf(more, 1) {
 		out.Got += fmt.Sprintf("; %s more requests would tell", phrase.Count(more))
 	}
 }
@@ -180,8 +191,8 @@ func (r *recovery) usual(was []belay.Sample) float64 {
 func (r *recovery) wantText(harmful, x, n float64) string {
 	text := fmt.Sprintf("below %s", phrase.Percent(harmful))
 	if r.Kind == belay.KindHistogram {
-		text = fmt.Sprintf("below %s slower than %s", phrase.Percent(harmful), r.value(r.bound))
-	} else if r.Direction == LowerIsWorse {
+		text = fmt.Sprintf("below %s slower than %s", phrase.Percent(harmful), r.Text(r.bound))
+	} else if r.Direction == judge.LowerIsWorse {
 		text = fmt.Sprintf("above %s", phrase.Percent(1-harmful))
 	}
 	if n >= beforeEnough {
@@ -197,10 +208,10 @@ func (r *recovery) readGauge(out *SignalReading, was, is []belay.Sample) {
 		return
 	}
 	now := stats.Median(values(is))
-	out.Got = r.value(now)
+	out.Got = r.Text(now)
 	if r.Threshold != nil {
-		out.Want = "within the limit of " + r.value(*r.Threshold)
-		if r.worse(now, *r.Threshold) {
+		out.Want = "within the limit of " + r.Text(*r.Threshold)
+		if r.Worse(now, *r.Threshold) {
 			out.Result = belay.CheckFailed
 			return
 		}
@@ -214,9 +225,9 @@ func (r *recovery) readGauge(out *SignalReading, was, is []belay.Sample) {
 		low, high = math.Min(low, m.Value), math.Max(high, m.Value)
 	}
 	slack := r.SmallestChange * math.Max(math.Abs(low), math.Abs(high))
-	out.Want = fmt.Sprintf("%s to %s, as before the deployment", r.value(low), r.value(high))
+	out.Want = fmt.Sprintf("%s to %s, as before the deployment", r.Text(low), r.Text(high))
 	out.Result = belay.CheckPassed
-	if r.Direction != LowerIsWorse && now > high+slack || r.Direction != HigherIsWorse && now < low-slack {
+	if r.Direction != judge.LowerIsWorse && now > high+slack || r.Direction != judge.HigherIsWorse && now < low-slack {
 		out.Result = belay.CheckFailed
 	}
 }
