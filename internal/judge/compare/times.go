@@ -189,7 +189,7 @@ func (s *times) step(t, fresh float64, alone bool) {
 		}
 		switch {
 		case alone:
-			s.alone(t, st)
+			s.alone(st)
 		case st.now.CN > 0 && st.now.BN > 0:
 			harm += s.beside(t, st)
 		}
@@ -232,7 +232,7 @@ func (s *times) beside(t float64, st *stratum) float64 {
 }
 
 // alone takes a tick of one stratum in which only the candidate served: the past stands in for the baseline.
-func (s *times) alone(t float64, st *stratum) {
+func (s *times) alone(st *stratum) {
 	refs := s.references(st)
 	if len(refs) == 0 || st.now.CN == 0 {
 		return

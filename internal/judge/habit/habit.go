@@ -59,8 +59,9 @@ func (l *Learner) close() {
 	for k, width := range widths() {
 		s := &l.scales[k]
 		s.fit(len(l.instances))
-		if block := l.at; width > 0 {
-			if block = math.Floor(l.at / width); s.begun && block != s.block {
+		if width > 0 {
+			block := math.Floor(l.at / width)
+			if s.begun && block != s.block {
 				l.judge(s)
 			}
 			s.block, s.begun = block, true

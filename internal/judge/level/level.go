@@ -35,10 +35,6 @@ type Level struct {
 	Settings
 	scale    scale
 	noise    noise
-	names    [2][]string
-	sum, n   [2]float64 // of the tick at work
-	total    [2]float64 // sums over the watch, of ticks with both sides
-	ticks    float64
 	first    float64 // time of the candidate's first reading
 	sizes    [2]int  // instances of either side, as of the tick at work
 	readings [2][]reading
@@ -286,14 +282,13 @@ func (l *Level) Instances() (candidate, baseline int) { return l.sizes[0], l.siz
 // scale turns values into numbers of which differences are compared: logarithms, with a little added where values may
 // be zero. Values below zero are compared as they are, in units of their usual size.
 type scale struct {
-	seen     float64
-	low      float64
-	sumAbs   float64
-	offset   float64
-	unit     float64
-	linear   bool
-	settled  bool
-	negative bool
+	seen    float64
+	low     float64
+	sumAbs  float64
+	offset  float64
+	unit    float64
+	linear  bool
+	settled bool
 }
 
 func (s *scale) see(v float64) {

@@ -55,7 +55,7 @@ func (v *View) Take(t *belay.Tick) bool {
 			n[side]++
 		case belay.KindHistogram:
 			h.add(m)
-		case belay.KindEvents:
+		case belay.KindEvents, belay.KindCount:
 			if side == 0 {
 				v.CN, v.CX = v.CN+m.N, v.CX+m.X
 			} else {

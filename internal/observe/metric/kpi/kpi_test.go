@@ -108,7 +108,7 @@ func told(samples []belay.Sample, signal string) string {
 			head += " [" + s.Stratum + "]"
 		}
 		switch s.Kind {
-		case belay.KindEvents:
+		case belay.KindEvents, belay.KindCount:
 			head += fmt.Sprintf(" %v/%v", s.N, s.X)
 		case belay.KindHistogram:
 			head += fmt.Sprintf(" n=%v sum=%v", s.N, s.Sum)
