@@ -91,8 +91,9 @@ type SourceStatus struct {
 
 // Tick is all that one look gathered: the input of judging.
 type Tick struct {
-	T       float64        `json:"t"`               // seconds since the deployment
-	Share   *float64       `json:"share,omitempty"` // of the traffic that the candidate should get, where whoever routes says so
+	T       float64        `json:"t"`                 // seconds since the deployment
+	Share   *float64       `json:"share,omitempty"`   // of the traffic that the candidate should get, where whoever routes says so
+	Learned *Learned       `json:"learned,omitempty"` // with the first tick of a watch: what is known from before
 	Samples []Sample       `json:"samples,omitempty"`
 	Health  []HealthStatus `json:"health,omitempty"`
 	Sources []SourceStatus `json:"sources,omitempty"`

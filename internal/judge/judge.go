@@ -93,6 +93,9 @@ func (j *Judge) Take(tick belay.Tick) {
 		return
 	}
 	j.last, j.card = tick.T, nil
+	if tick.Learned != nil {
+		j.recall(tick.Learned)
+	}
 	for i := range tick.Samples {
 		m := &tick.Samples[i]
 		if s := j.byName[m.Signal]; s != nil {

@@ -148,6 +148,10 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 		if l.tick, err = l.session.Collect(ctx, now); err != nil {
 			blind(err)
 		}
+		if d.Slot != "" && d.Serving == d.Weight && d.Weight > 0 && d.Weight < 100 {
+			share := float64(d.Weight) / 100
+			l.tick.Share = &share
+		}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return l // nobody waits for this look: it is neither judged nor stored

@@ -3,6 +3,7 @@ package compare
 import (
 	"math"
 
+	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge/habit"
 	"github.com/belaydev/belay/internal/judge/stats"
 )
@@ -389,3 +390,20 @@ func (c *Comparison) Last() stats.Counts { return c.newest }
 
 // Strata returns how many strata were told apart.
 func (c *Comparison) Strata() int { return len(c.strata) }
+
+// Export writes what was learned into l.
+func (c *Comparison) Export(l *belay.LearnedSignal) {
+	l.Bad, l.Clumps = c.habit.Export()
+	if c.Histogram {
+		l.Speeds, l.Slow = c.speeds.Export(), c.usual
+	}
+}
+
+// Import adds what was learned earlier, each sum times keep, 0 to 1.
+func (c *Comparison) Import(l *belay.LearnedSignal, keep float64) {
+	c.habit.Import(l.Bad, l.Clumps, keep)
+	if c.Histogram {
+		c.speeds.Import(l.Speeds, keep)
+		c.usual = l.Slow
+	}
+}

@@ -6,6 +6,8 @@ package habit
 import (
 	"math"
 	"slices"
+
+	"github.com/belaydev/belay"
 )
 
 // Learner gathers counts of bad events by instance. The zero value is ready.
@@ -273,4 +275,42 @@ func (s Spread) Or(assumed float64) float64 {
 		return s.Sigma
 	}
 	return math.Max(assumed, s.Shown)
+}
+
+// Export returns the sums, for Import of a later Learner.
+func (l *Learner) Export() (bad []belay.LearnedInstance, clumps []belay.LearnedClumps) {
+	if l.open {
+		l.close()
+	}
+	for i, name := range l.names {
+		in := l.instances[i]
+		bad = append(bad, belay.LearnedInstance{Name: name, N: in.n, X: in.x, Expected: in.expected})
+	}
+	for i := range l.scales {
+		s := &l.scales[i]
+		clumps = append(clumps, belay.LearnedClumps{Excess: s.excess, Usual: s.usual, Blocks: s.blocks, Events: s.events})
+	}
+	return bad, clumps
+}
+
+// Import adds the sums of an earlier Learner, each times keep, 0 to 1.
+func (l *Learner) Import(bad []belay.LearnedInstance, clumps []belay.LearnedClumps, keep float64) {
+	for _, b := range bad {
+		i := slices.Index(l.names, b.Name)
+		if i < 0 {
+			if len(l.names) >= maxInstances {
+				continue
+			}
+			i = len(l.names)
+			l.names, l.instances = append(l.names, b.Name), append(l.instances, instance{})
+		}
+		in := &l.instances[i]
+		in.n, in.x, in.expected = in.n+keep*b.N, in.x+keep*b.X, in.expected+keep*b.Expected
+	}
+	for i := range min(len(clumps), len(l.scales)) {
+		s, c := &l.scales[i], clumps[i]
+		s.excess, s.usual = s.excess+keep*c.Excess, s.usual+keep*c.Usual
+		s.blocks, s.events = s.blocks+keep*c.Blocks, s.events+keep*c.Events
+		s.together = s.together || len(bad) > 1
+	}
 }

@@ -3,6 +3,8 @@ package habit
 import (
 	"math"
 	"slices"
+
+	"github.com/belaydev/belay"
 )
 
 // Speeds learns by how much instances of one release differ in their response times. The zero value is ready.
@@ -98,3 +100,29 @@ func (s *Speeds) Spread() Spread {
 
 // fewValues are the response times that an instance must have shown.
 const fewValues = 200
+
+// Export returns the sums, for Import of later Speeds.
+func (s *Speeds) Export() []belay.LearnedMoments {
+	var out []belay.LearnedMoments
+	for i, name := range s.names {
+		m := s.members[i]
+		out = append(out, belay.LearnedMoments{Name: name, N: m.n, Sum: m.sum, Squares: m.squares})
+	}
+	return out
+}
+
+// Import adds the sums of earlier Speeds, each times keep, 0 to 1.
+func (s *Speeds) Import(moments []belay.LearnedMoments, keep float64) {
+	for _, b := range moments {
+		i := slices.Index(s.names, b.Name)
+		if i < 0 {
+			if len(s.names) >= maxInstances {
+				continue
+			}
+			i = len(s.names)
+			s.names, s.members = append(s.names, b.Name), append(s.members, speed{})
+		}
+		m := &s.members[i]
+		m.n, m.sum, m.squares = m.n+keep*b.N, m.sum+keep*b.Sum, m.squares+keep*b.Squares
+	}
+}

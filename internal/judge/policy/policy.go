@@ -1,4 +1,6 @@
-package judge
+// Package policy says how a deployment is judged: what is compared, with which bounds, against which limits. It holds
+// defaults, finds what cannot be judged by, and writes itself in one line; it judges nothing.
+package policy
 
 import (
 	"fmt"
@@ -20,7 +22,7 @@ const (
 	Either        Direction = "either"
 )
 
-// Policy says how one watch is judged. Zero fields take the values of DefaultPolicy, except the names and Signals.
+// Policy says how one watch is judged. Zero fields take the values of Default, except the names and Signals.
 type Policy struct {
 	Candidate string // name of the new release in texts
 	Baseline  string // name of the release it replaces
@@ -38,11 +40,11 @@ type Policy struct {
 	StaleAfter    float64 // seconds without any sample after which a candidate that had samples counts as silent
 	BlindAfter    float64 // seconds for which a source may be unreadable before belay calls itself blind
 
-	Signals []SignalPolicy
+	Signals []Signal
 }
 
-// SignalPolicy says how one signal is judged. Zero fields take defaults that suit the kind.
-type SignalPolicy struct {
+// Signal says how one signal is judged. Zero fields take defaults that suit the kind.
+type Signal struct {
 	Name      string
 	Unit      string           // "%", "s", "/s", "B"
 	Kind      belay.SampleKind // empty: that of the first sample
@@ -63,9 +65,9 @@ type SignalPolicy struct {
 	Dispersion     float64 // size of the clumps in which bad events come (retries), 1 when independent; 0: learned, held at 5 while nothing is known
 }
 
-// DefaultPolicy compares error rate and response time, stops at 25 % errors, and needs traffic to call a release
+// Default compares error rate and response time, stops at 25 % errors, and needs traffic to call a release
 // healthy.
-func DefaultPolicy() Policy {
+func Default() Policy {
 	stop := 0.25
 	return Policy{
 		FalseRollbackRate: 0.01,
@@ -76,7 +78,7 @@ func DefaultPolicy() Policy {
 		Deadline:          2400,
 		StaleAfter:        15,
 		BlindAfter:        3,
-		Signals: []SignalPolicy{
+		Signals: []Signal{
 			{Name: "error_rate", Unit: "%", Kind: belay.KindEvents, HardStop: &stop, Compare: true, Required: true, Weight: 0.6},
 			{Name: "response_time", Unit: "s", Kind: belay.KindHistogram, Compare: true, Weight: 0.4},
 		},
@@ -85,7 +87,7 @@ func DefaultPolicy() Policy {
 
 // Filled returns p with defaults in the place of zero values.
 func (p Policy) Filled() Policy {
-	d := DefaultPolicy()
+	d := Default()
 	for _, f := range []struct {
 		have *float64
 		want float64
@@ -111,7 +113,7 @@ func (p Policy) Filled() Policy {
 }
 
 // Filled returns s with the defaults of its kind in the place of zero values.
-func (s SignalPolicy) Filled() SignalPolicy {
+func (s Signal) Filled() Signal {
 	smallest := s.SmallestChange
 	switch s.Kind {
 	case belay.KindEvents:
@@ -160,7 +162,7 @@ func (p Policy) Validate() error {
 		refuse(v >= 0 && !math.IsInf(v, 1), "time of %v s: want 0 or more", v)
 	}
 	for i, s := range p.Signals {
-		same := func(o SignalPolicy) bool { return o.Name == s.Name }
+		same := func(o Signal) bool { return o.Name == s.Name }
 		refuse(s.Name != "", "signal %d has no name", i+1)
 		refuse(slices.IndexFunc(p.Signals, same) == i, "signal %s is named twice", s.Name)
 		for _, problem := range s.problems() {
@@ -173,7 +175,7 @@ func (p Policy) Validate() error {
 	return belay.Errorf(belay.CodeInvalid, "judge by this policy: %s", strings.Join(bad, "; "))
 }
 
-func (s SignalPolicy) problems() []string {
+func (s Signal) problems() []string {
 	var bad []string
 	refuse := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -245,7 +247,7 @@ func (p Policy) String() string {
 }
 
 // Text writes a value of the signal in its unit; of events it is a share.
-func (s *SignalPolicy) Text(v float64) string {
+func (s *Signal) Text(v float64) string {
 	if s.Kind == belay.KindEvents {
 		return phrase.Percent(v)
 	}
@@ -254,7 +256,7 @@ func (s *SignalPolicy) Text(v float64) string {
 
 // SmallestShift is the absolute part of the smallest change of response times, in seconds: nobody notices five
 // milliseconds, and two instances of one release differ by that much.
-func (s *SignalPolicy) SmallestShift() float64 {
+func (s *Signal) SmallestShift() float64 {
 	if s.Unit == "s" {
 		return 0.005
 	}
@@ -263,7 +265,7 @@ func (s *SignalPolicy) SmallestShift() float64 {
 
 // Allowed turns a limit into the share of bad, or slow, events that it allows; false where a limit makes no sense for
 // the kind, possible only when the policy left the kind open.
-func (s *SignalPolicy) Allowed(at *float64) (share float64, ok bool) {
+func (s *Signal) Allowed(at *float64) (share float64, ok bool) {
 	if at == nil || s.Kind != belay.KindEvents && s.Kind != belay.KindHistogram {
 		return 0, false
 	}
@@ -278,7 +280,7 @@ func (s *SignalPolicy) Allowed(at *float64) (share float64, ok bool) {
 }
 
 // Worse tells whether v breaks the limit in the signal's direction.
-func (s *SignalPolicy) Worse(v, at float64) bool {
+func (s *Signal) Worse(v, at float64) bool {
 	switch s.Direction {
 	case LowerIsWorse:
 		return v < at
