@@ -47,6 +47,7 @@ type LearnedMoments struct {
 	Squares float64 `json:"squares"`
 	Cross   float64 `json:"cross,omitempty"` // products of a value and the one before it
 	Pairs   float64 `json:"pairs,omitempty"`
+	Spacing float64 `json:"spacing,omitempty"` // seconds between these, summed
 }
 
 // LearnedScale says how the values of a gauge are compared.

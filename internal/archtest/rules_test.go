@@ -34,6 +34,7 @@ var rules = []rule{
 	{"internal/rollback/driver/...", "internal/lib/...", "a driver knows its own target, no other driver"},
 	{"internal/rollback", "internal/rollback/plan internal/lib/...", "a stage does not know its neighbours; app connects them"},
 	{"internal/prove/...", "internal/prove/... internal/lib/...", "a stage does not know its neighbours; app connects them"},
+	{"internal/learn/backtest/...", "internal/learn/backtest/... internal/judge/... internal/lib/...", "replays the past through the judge, and through nothing else"},
 	{"internal/learn/...", "internal/learn/... internal/lib/...", "a stage does not know its neighbours; app connects them"},
 
 	{"internal/proxy/proxyclient", "", "the wire types are shared by both ends"},
@@ -66,7 +67,7 @@ var confined = []struct{ prefix, where string }{
 
 // pure packages may import none of these: what they answer depends on their arguments alone.
 var (
-	pure    = []string{"", "internal/judge/...", "internal/watch/state", "internal/rollback/plan", "internal/learn/dora", "internal/learn/cause"}
+	pure    = []string{"", "internal/judge/...", "internal/watch/state", "internal/rollback/plan", "internal/learn/dora", "internal/learn/cause", "internal/learn/backtest/..."}
 	impure  = []string{"os", "os/exec", "net", "net/http", "database/sql", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "path/filepath", "syscall"}
 	clock   = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 	banned  = []string{"util", "utils", "common", "helper", "helpers", "misc", "types", "models", "base", "manager", "shared"}

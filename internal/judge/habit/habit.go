@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/stats"
 )
 
 // Learner gathers counts of bad events by instance. The zero value is ready.
@@ -259,9 +260,9 @@ func (l *Learner) Spread(clump float64) Spread {
 	variance := math.Max(0, (q-free*clump)/c)
 	// The standard error of the variance: of the counts, and of having seen so few instances.
 	counts := clump * math.Sqrt(2*free) / c
-	few := variance * math.Sqrt(2/free)
-	s.Sigma, s.Known = math.Sqrt(variance+oneSided*math.Hypot(counts, few)), true
-	s.Shown = math.Sqrt(math.Max(0, variance-oneSided*counts) + oneSided*few)
+	few := variance * (stats.VarianceLimit(free) - 1)
+	s.Sigma, s.Known = math.Sqrt(variance+math.Hypot(oneSided*counts, few)), true
+	s.Shown = math.Sqrt(math.Max(0, variance-oneSided*counts) * stats.VarianceLimit(free))
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/stats"
 )
 
 // Speeds learns by how much instances of one release differ in their response times. The zero value is ready.
@@ -93,8 +94,9 @@ func (s *Speeds) Spread() Spread {
 	within /= k
 	between := math.Max(0, variance-within)
 	chance := oneSided * math.Sqrt(2/(k-1))
-	out.Shown = math.Sqrt(math.Max(0, between-within*chance) * (1 + chance))
-	out.Sigma, out.Known = math.Sqrt(between*(1+chance)+within*chance), true
+	few := stats.VarianceLimit(k - 1)
+	out.Shown = math.Sqrt(math.Max(0, between-within*chance) * few)
+	out.Sigma, out.Known = math.Sqrt(between*few+within*chance), true
 	return out
 }
 

@@ -12,7 +12,7 @@ func (l *Level) Export() (levels []belay.LearnedMoments, as *belay.LearnedScale)
 		l.noise.flush(&l.scale)
 	}
 	for _, m := range l.noise.members {
-		levels = append(levels, belay.LearnedMoments{Name: m.name, N: m.n, Sum: m.sum, Squares: m.squares, Cross: m.cross, Pairs: m.pairs})
+		levels = append(levels, belay.LearnedMoments{Name: m.name, N: m.n, Sum: m.sum, Squares: m.squares, Cross: m.cross, Pairs: m.pairs, Spacing: m.spacing})
 	}
 	if l.scale.settled {
 		as = &belay.LearnedScale{Offset: l.scale.offset, Unit: l.scale.unit, Linear: l.scale.linear}
@@ -32,6 +32,6 @@ func (l *Level) Import(levels []belay.LearnedMoments, as *belay.LearnedScale, ke
 			return
 		}
 		l.noise.members = append(l.noise.members, member{name: b.Name, n: keep * b.N, sum: keep * b.Sum, squares: keep * b.Squares,
-			cross: keep * b.Cross, pairs: keep * b.Pairs})
+			cross: keep * b.Cross, pairs: keep * b.Pairs, spacing: keep * b.Spacing})
 	}
 }

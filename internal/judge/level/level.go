@@ -40,9 +40,8 @@ type Level struct {
 
 	up, down *stats.Ratio // nil until the noise is known, or when it does not matter
 	lat      *stats.Lattice
-	last     float64 // difference in the tick before
+	last, at float64 // difference in the tick before, and its time
 	has      bool
-	burn     []float64 // differences from which the noise is learned when the past cannot tell
 	ll       []float64
 	harm     [2]float64 // evidence that it is not raised, not lowered, by the harmful factor
 	sumD     float64    // of the differences
@@ -58,7 +57,6 @@ type reading struct {
 // What is assumed and asked for.
 const (
 	assumedSpread = 0.2  // standard deviation of the logarithm between two instances
-	burnTicks     = 30   // ticks of the watch from which noise is learned
 	clip          = 2.5  // standard deviations beyond which a reading is no more telling
 	caution       = 1.25 // by which evidence is divided: the noise is an estimate
 	maxInstances  = 64
@@ -115,7 +113,7 @@ func (l *Level) Step(t, fresh float64) {
 	both := len(l.readings[Candidate]) > 0 && len(l.readings[Baseline]) > 0
 	warm := t >= l.first+l.Warmup
 	if l.up == nil && l.down == nil && both && warm {
-		l.begin(mine - base)
+		l.begin()
 	}
 	for _, p := range []*stats.Ratio{l.up, l.down} {
 		if p != nil {
@@ -125,7 +123,7 @@ func (l *Level) Step(t, fresh float64) {
 	if both && warm {
 		l.sumD, l.nD = l.sumD+mine-base, l.nD+1
 		l.recent += (mine - base - l.recent) / math.Min(l.nD, recentTicks)
-		l.compare(mine - base)
+		l.compare(t, mine-base)
 	} else if !both {
 		l.has = false
 	}
@@ -148,16 +146,12 @@ func (l *Level) mean(side Side) float64 {
 	return sum / math.Max(1, float64(len(l.readings[side])))
 }
 
-// begin makes the tests once the noise is known: from the past or the baseline's instances, or else from how the
-// difference itself moves in the first ticks.
-func (l *Level) begin(d float64) {
+// begin makes the tests once the noise is known, from instances that served beside each other: before the deployment,
+// or as the baseline. How the difference itself moves says nothing: a change would be part of it.
+func (l *Level) begin() {
 	mine, base := float64(max(1, len(l.readings[Candidate]))), float64(max(1, len(l.readings[Baseline])))
 	if !l.noise.fit(&l.scale) {
-		l.burn = append(l.burn, d)
-		if len(l.burn) < burnTicks {
-			return
-		}
-		l.noise.fitTo(l.burn, 1/mine+1/base)
+		return
 	}
 	spread := assumedSpread
 	switch {
@@ -178,14 +172,14 @@ func (l *Level) begin(d float64) {
 
 // compare takes the difference of the sides in this tick. What the tick before explains of it, as readings of one
 // instance follow each other, is taken out first.
-func (l *Level) compare(d float64) {
-	before, had := l.last, l.has
-	l.last, l.has = d, true
+func (l *Level) compare(t, d float64) {
+	before, since, had := l.last, t-l.at, l.has
+	l.last, l.at, l.has = d, t, true
 	if l.lat == nil || !had {
 		return
 	}
 	mine, base := float64(max(1, len(l.readings[Candidate]))), float64(max(1, len(l.readings[Baseline])))
-	r := l.noise.r
+	r := l.noise.related(since)
 	sd := l.noise.sd * math.Sqrt((1/mine+1/base)*(1-r*r))
 	e := math.Max(-clip*sd, math.Min(clip*sd, d-r*before))
 	harmful := math.Log(1 + 3*l.SmallestChange)
@@ -267,7 +261,7 @@ func (l *Level) Effect() (ratio, low, high float64, ok bool) {
 		return 0, 0, 0, false
 	}
 	mine, base := float64(max(1, l.sizes[0])), float64(max(1, l.sizes[1]))
-	r := l.noise.r
+	r := l.noise.related((l.at - l.first) / l.nD)
 	sd := l.noise.sd * math.Sqrt((1/mine+1/base)*(1+r)/(1-r))
 	mean := l.sumD / l.nD
 	g := 1 / 60.0 // best after about a minute of ticks

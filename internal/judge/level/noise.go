@@ -3,6 +3,8 @@ package level
 import (
 	"math"
 	"slices"
+
+	"github.com/belaydev/belay/internal/judge/stats"
 )
 
 // noise learns how instances of one release differ, and how their readings move.
@@ -10,20 +12,27 @@ type noise struct {
 	at      float64
 	open    bool
 	now     []reading
-	pending [][]reading // until the scale is chosen
+	pending []waiting // until the scale is chosen
 	members []member
 
-	sd, r       float64 // of one instance's readings around its own level; correlation of one reading with the next
+	sd          float64 // of one instance's readings around its own level
+	memory      float64 // seconds in which what a reading says of the next ones falls to 37 %
 	spread      float64
 	spreadKnown bool
+}
+
+// waiting is a tick that waits for the scale to be chosen.
+type waiting struct {
+	at       float64
+	readings []reading
 }
 
 // member is one instance: sums of its deviations from the mean of all at the same moment.
 type member struct {
 	name                   string
 	n, sum, squares, cross float64
-	pairs                  float64
-	last                   float64
+	pairs, spacing         float64 // readings with one before them; seconds between them, summed
+	last, at               float64
 	has                    bool
 }
 
@@ -40,23 +49,23 @@ func (q *noise) add(t float64, name string, v float64, s *scale) {
 func (q *noise) close(s *scale) {
 	q.open = false
 	if !s.settled && len(q.pending) < firstTicks {
-		q.pending = append(q.pending, slices.Clone(q.now))
+		q.pending = append(q.pending, waiting{q.at, slices.Clone(q.now)})
 	} else {
 		q.flush(s)
-		q.learn(q.now, s)
+		q.learn(q.at, q.now, s)
 	}
 	q.now = q.now[:0]
 }
 
 func (q *noise) flush(s *scale) {
 	for _, tick := range q.pending {
-		q.learn(tick, s)
+		q.learn(tick.at, tick.readings, s)
 	}
 	q.pending = nil
 }
 
 // learn takes the readings of one tick.
-func (q *noise) learn(tick []reading, s *scale) {
+func (q *noise) learn(at float64, tick []reading, s *scale) {
 	if len(tick) < 2 {
 		return
 	}
@@ -78,17 +87,17 @@ func (q *noise) learn(tick []reading, s *scale) {
 		d := r.value - mean
 		m.n, m.sum, m.squares = m.n+1, m.sum+d, m.squares+d*d
 		if m.has {
-			m.cross, m.pairs = m.cross+d*m.last, m.pairs+1
+			m.cross, m.pairs, m.spacing = m.cross+d*m.last, m.pairs+1, m.spacing+at-m.at
 		}
-		m.last, m.has = d, true
+		m.last, m.at, m.has = d, at, true
 	}
 }
 
-// What the past must hold.
+// What must have been seen.
 const (
 	leastTicks   = 30
-	spreadTicks  = 60
-	spreadOf     = 3    // instances
+	leastFresh   = 20   // readings that are as good as independent
+	spreadOf     = 4    // instances
 	mostRelated  = 0.98 // correlation of one reading with the next
 	leastNoise   = 0.01 // nobody's readings are quieter, in logarithms
 	oneSided     = 1.28
@@ -99,65 +108,48 @@ const (
 func (q *noise) fit(s *scale) bool {
 	q.flush(s)
 	m, n := 0.0, 0.0
-	variance, related, pairs := 0.0, 0.0, 0.0
+	variance, related, pairs, spacing := 0.0, 0.0, 0.0, 0.0
 	var levels []float64
 	for i := range q.members {
 		b := &q.members[i]
-		if b.n < leastTicks {
+		if b.n < leastTicks || b.pairs == 0 {
 			continue
 		}
 		mean := b.sum / b.n
-		v := b.squares/b.n - mean*mean
-		variance += v
-		if b.pairs > 0 {
-			related += b.cross/b.pairs - mean*mean
-			pairs += b.pairs
-		}
+		variance += b.squares/b.n - mean*mean
+		related += b.cross/b.pairs - mean*mean
+		pairs, spacing = pairs+b.pairs, spacing+b.spacing
 		levels = append(levels, mean)
 		m, n = m+1, n+b.n
 	}
-	if m < 2 {
+	if m < 2 || spacing <= 0 {
 		return false
 	}
-	q.r = 0
+	r := 0.0
 	if variance > 0 {
-		q.r = related / variance
+		r = related / variance
 	}
-	q.settleNoise(variance/m*m/(m-1), pairs)
-	if m >= spreadOf && n/m >= spreadTicks {
+	// A short time shows less of it than there is.
+	r = math.Min(mostRelated, math.Max(0, r)+oneSided/math.Sqrt(pairs))
+	q.sd = math.Max(leastNoise, math.Sqrt(variance/(m-1)))
+	q.memory = -spacing / pairs / math.Log(r)
+	fresh := spacing / m / (2 * q.memory) // readings of an instance
+	if fresh < leastFresh {
+		return false
+	}
+	if m >= spreadOf {
 		between := 0.0
 		for _, a := range levels {
 			between += a * a // their mean is zero
 		}
-		between = math.Max(0, between/(m-1)-q.sd*q.sd*(1+q.r)/(1-q.r)/(n/m))
-		q.spread = math.Max(leastSpreads, math.Sqrt(between*(1+oneSided*math.Sqrt(2/(m-1)))))
+		between = math.Max(0, between/(m-1)-q.sd*q.sd/math.Min(n/m, fresh))
+		q.spread = math.Max(leastSpreads, math.Sqrt(between*stats.VarianceLimit(m-1)))
 		q.spreadKnown = true
 	}
 	return true
 }
 
-// fitTo learns the noise from differences of the sides, whose variance is that of one instance times parts.
-func (q *noise) fitTo(d []float64, parts float64) {
-	mean := 0.0
-	for _, v := range d {
-		mean += v / float64(len(d))
-	}
-	variance, related := 0.0, 0.0
-	for i, v := range d {
-		variance += (v - mean) * (v - mean)
-		if i > 0 {
-			related += (v - mean) * (d[i-1] - mean)
-		}
-	}
-	q.r = 0
-	if variance > 0 {
-		q.r = related / variance
-	}
-	q.settleNoise(1.5*variance/float64(len(d)-1)/parts, float64(len(d)))
-}
-
-// settleNoise takes the variance and makes the correlation a cautious one: a short sample shows less than there is.
-func (q *noise) settleNoise(variance, pairs float64) {
-	q.sd = math.Max(leastNoise, math.Sqrt(variance))
-	q.r = math.Min(mostRelated, math.Max(0, q.r+oneSided/math.Sqrt(math.Max(1, pairs))))
+// related is the correlation of two readings of an instance so many seconds apart.
+func (q *noise) related(seconds float64) float64 {
+	return math.Min(mostRelated, math.Exp(-seconds/q.memory))
 }

@@ -16,8 +16,8 @@ const (
 	plausible    = 0.01 // chance of such a window if the true share were at the limit
 	stopChance   = 1e-4 // chance of such a window at the other side's share, below which it is clearly worse
 	stopAtOnce   = 6    // clumps of bad events with which a hard stop acts in one tick
-	stopClumps   = 2    // clumps of bad events with which it acts when they come in
-	stopTicks    = 3    // different ticks, none of which has more than half of them
+	stopClumps   = 3    // clumps of bad events with which it acts when they come in
+	stopTicks    = 4    // different ticks, none of which has more than half of them
 	ringCapacity = 128
 )
 

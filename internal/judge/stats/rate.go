@@ -114,3 +114,13 @@ func TwoSample(pc, pb, rho, margin float64) float64 {
 	}
 	return loss((lo + hi) / 2)
 }
+
+// VarianceLimit returns the factor by which a variance that was estimated with so many degrees of freedom is multiplied
+// to be an upper limit of the true one that is too low one time in ten, by the chi-square law (quantile after Wilson
+// and Hilferty 1931).
+func VarianceLimit(free float64) float64 {
+	const z = -1.2816
+	k := math.Max(1, free)
+	root := 1 - 2/(9*k) + z*math.Sqrt(2/(9*k))
+	return 1 / math.Max(0.01, root*root*root)
+}

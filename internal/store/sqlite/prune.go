@@ -10,8 +10,8 @@ import (
 // pruneChunk is how many events go in one transaction: other writers wait that long.
 const pruneChunk = 2000
 
-// Prune deletes what ended before a moment: deployments with their evidence, rollbacks, their events, and
-// deliveries. It keeps stable releases and quarantine with the deployments and rollbacks they name, and whatever
+// Prune deletes what ended before a moment: deployments with their evidence, rollbacks, their events, deliveries, and
+// what was learned of services of which nothing was learned since. It keeps stable releases and quarantine with the deployments and rollbacks they name, and whatever
 // is still at work.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	at := nanos(before)
@@ -20,6 +20,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 		`DELETE FROM deployments WHERE active = 0 AND ended_at < ? AND id NOT IN (
 			SELECT deployment FROM stable_releases WHERE seq IN (SELECT max(seq) FROM stable_releases GROUP BY service, environment))`,
 		`DELETE FROM rollbacks WHERE active = 0 AND ended_at < ? AND id NOT IN (SELECT rollback FROM quarantines)`,
+		`DELETE FROM learned WHERE updated_at < ?`,
 	} {
 		err := s.write(ctx, "prune", func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, stmt, at)

@@ -34,6 +34,11 @@ type Store interface {
 	Quarantines(ctx context.Context) ([]belay.Quarantine, error)
 	LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor string) error
 
+	Learned(ctx context.Context, ref belay.Ref) (belay.Learned, bool, error)
+	LearnedBefore(ctx context.Context, ref belay.Ref, at time.Time) (belay.Learned, bool, error)
+	SetLearned(ctx context.Context, ref belay.Ref, l belay.Learned) error
+	ForgetLearned(ctx context.Context, ref belay.Ref, actor string) error
+
 	AppendTick(ctx context.Context, deployment string, tick belay.Tick) error
 	Ticks(ctx context.Context, deployment string, fromT float64) ([]belay.Tick, error)
 
@@ -75,6 +80,9 @@ func Run(t *testing.T, open Open) {
 		{"subscribers_woken", testSubscribe},
 		{"stable", testStable},
 		{"quarantine", testQuarantine},
+		{"learned", testLearned},
+		{"learned_forgotten", testForget},
+		{"learned_pruned", testLearnedPruned},
 		{"ticks", testTicks},
 		{"ticks_reopened", testTicksReopened},
 		{"outbox_order", testOutboxOrder},
