@@ -57,7 +57,7 @@ func (j *Judge) lack(s *signal) string {
 	case s.limit != nil && s.limit.Broken:
 		return s.Name + ": beyond its limit now"
 	case s.logE() >= math.Log(suspicion):
-		return fmt.Sprintf("%s: evidence of 1 : %s against it, acts at 1 : %s", s.Name, phrase.Count(math.Exp(s.logE())), phrase.Count(1/(j.policy.FalseRollbackRate*s.weight)))
+		return fmt.Sprintf("%s: evidence of %s against it, acts at %s", s.Name, phrase.Odds(s.logE()), phrase.Odds(-math.Log(j.policy.FalseRollbackRate*s.weight)))
 	}
 	return j.lackOfProof(s)
 }

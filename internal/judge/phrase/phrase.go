@@ -115,3 +115,11 @@ func Per(x, n float64) string {
 	}
 	return fmt.Sprintf("%s (%s in %s)", Digits(x/n), Count(x), Count(n))
 }
+
+// Odds writes evidence as "1 : 250".
+func Odds(logE float64) string {
+	if logE > math.Log(1e6) {
+		return "over 1 : 1,000,000"
+	}
+	return "1 : " + Count(math.Exp(logE))
+}

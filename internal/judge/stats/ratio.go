@@ -26,7 +26,9 @@ func Effects() []float64 { return []float64{1.5, 2.3, 4, 8, 16, 40} }
 
 // What a Lattice is made of.
 const (
-	nullSteps   = 5 // blameless ratios on either side of 1
+	leastSteps  = 5   // blameless ratios on either side of 1
+	mostSteps   = 16  // of these
+	reach       = 3.2 // standard deviations that they cover
 	leastSpread = 0.02
 )
 
@@ -35,7 +37,8 @@ const (
 func NewLattice(spread float64, effects []float64) *Lattice {
 	spread = math.Max(spread, leastSpread)
 	step := math.Log(effects[0])
-	step /= math.Ceil(step / (0.68 * spread)) // five steps are 3.4 standard deviations at most
+	step /= math.Ceil(step / (0.68 * spread))
+	steps := int(math.Max(leastSteps, math.Min(mostSteps, math.Ceil(reach*spread/step))))
 	l := &Lattice{}
 	var at []int // in steps
 	place := func(k int) int {
@@ -46,17 +49,17 @@ func NewLattice(spread float64, effects []float64) *Lattice {
 		return len(at) - 1
 	}
 	total := 0.0
-	for j := -nullSteps; j <= nullSteps; j++ {
+	for j := -steps; j <= steps; j++ {
 		z := float64(j) * step / spread
 		l.null, l.weight = append(l.null, place(j)), append(l.weight, math.Exp(-z*z/2))
-		total += l.weight[j+nullSteps]
+		total += l.weight[j+steps]
 	}
 	for i := range l.weight {
 		l.weight[i] /= total
 	}
 	for _, e := range effects {
 		k := int(math.Round(math.Log(e) / step))
-		for j := -nullSteps; j <= nullSteps; j++ {
+		for j := -steps; j <= steps; j++ {
 			l.alt = append(l.alt, place(k+j))
 		}
 		l.prior = append(l.prior, 1/float64(len(effects)))
