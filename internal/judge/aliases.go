@@ -2,12 +2,14 @@ package judge
 
 import "github.com/belaydev/belay/internal/judge/policy"
 
-// The words of package policy, as those who judge know them.
-type (
-	Policy       = policy.Policy
-	SignalPolicy = policy.Signal
-	Direction    = policy.Direction
-)
+// Policy is how deployments of a service are judged.
+type Policy = policy.Policy
+
+// SignalPolicy is how one signal is judged.
+type SignalPolicy = policy.Signal
+
+// Direction is which way of a signal is the wrong one.
+type Direction = policy.Direction
 
 // The directions.
 const (
