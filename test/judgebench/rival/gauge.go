@@ -3,7 +3,7 @@ package rival
 import (
 	"math"
 
-	"github.com/belaydev/belay/test/judgebench/usual"
+	"github.com/belaydev/belay/internal/learn/backtest/usual"
 )
 
 // Gauges are the rules on gauges with a baseline beside the candidate.

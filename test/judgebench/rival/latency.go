@@ -3,7 +3,7 @@ package rival
 import (
 	"math"
 
-	"github.com/belaydev/belay/test/judgebench/usual"
+	"github.com/belaydev/belay/internal/learn/backtest/usual"
 )
 
 // Latencies are the rules on response times.

@@ -1,6 +1,6 @@
 package rival
 
-import "github.com/belaydev/belay/test/judgebench/usual"
+import "github.com/belaydev/belay/internal/learn/backtest/usual"
 
 // product is one of the usual products' rules. They look at the deployment only, not at what was before.
 type product struct{ usual.Rule }

@@ -232,5 +232,10 @@ func (r *KayentaRule) Value(canary, baseline float64) bool {
 		return false
 	}
 	r.next += r.every
-	return Failed(Score([]Result{r.Classify(r.reference, r.canary)}), Marginal)
+	return r.Last()
+}
+
+// Last is the look that ends an analysis, whenever that is: it tells whether the canary fails.
+func (r *KayentaRule) Last() bool {
+	return len(r.canary) > 0 && Failed(Score([]Result{r.Classify(r.reference, r.canary)}), Marginal)
 }
