@@ -31,7 +31,8 @@ func NewRecorder(p judge.Policy) *Recorder {
 // over the moments that it is of, so that it stands where a reader looks for it.
 func (r *Recorder) Record(t Tick) []Tick {
 	t.Samples = r.countable(t.Samples)
-	if r.served || t.T < 0 {
+	if r.served || t.T < 0 || !ordered(t.Samples) {
+		r.served = r.served || t.T >= 0
 		return []Tick{unique(t)}
 	}
 	r.served = true
@@ -62,6 +63,19 @@ func (r *Recorder) Record(t Tick) []Tick {
 		out[i] = unique(out[i])
 	}
 	return out
+}
+
+// ordered tells whether the history of each signal comes in order and before the rest, so that spreading it changes
+// nothing for who counts.
+func ordered(samples []belay.Sample) bool {
+	last := map[string]float64{}
+	for _, m := range samples {
+		if before, ok := last[m.Signal]; ok && m.T < math.Min(0, before) {
+			return false
+		}
+		last[m.Signal] = m.T
+	}
+	return true
 }
 
 // countable keeps what the judge would count.
