@@ -82,6 +82,8 @@ type Deployment struct {
 	// Reverts is set on the record of a person's rollback of a service that had no active deployment: the
 	// deployment that is taken back. Release is then what is taken back and Previous what comes instead.
 	Reverts string `json:"reverts,omitempty"`
+	// Label is the newest word of a person on what became of it; the timeline has them all.
+	Label *Label `json:"label,omitempty"`
 }
 
 // Act is what a person may ask of a deployment.
@@ -126,4 +128,5 @@ const (
 	EventProof    EventKind = "proof"    // a certificate was issued
 	EventNotify   EventKind = "notify"   // a notification was delivered or given up
 	EventConfig   EventKind = "config"   // configuration loaded or refused
+	EventLabel    EventKind = "label"    // a person said whether what was done about a deployment was right
 )

@@ -104,6 +104,13 @@ func (c *Client) Act(ctx context.Context, id string, req belay.ActRequest) (bela
 	return d, err
 }
 
+// Label keeps a person's word on a deployment that has ended, or takes it away, and returns the deployment.
+func (c *Client) Label(ctx context.Context, id string, req belay.LabelRequest) (belay.Deployment, error) {
+	var d belay.Deployment
+	err := c.call(ctx, http.MethodPost, "/api/v1/deployments/"+url.PathEscape(id)+"/label", req, &d)
+	return d, err
+}
+
 // Timeline returns the events of a deployment and of its rollback, oldest first.
 func (c *Client) Timeline(ctx context.Context, id string) ([]belay.Event, error) {
 	var list []belay.Event

@@ -23,6 +23,7 @@ import (
 	"github.com/belaydev/belay/internal/app/deploy"
 	"github.com/belaydev/belay/internal/app/edge"
 	"github.com/belaydev/belay/internal/app/front"
+	"github.com/belaydev/belay/internal/app/labels"
 	"github.com/belaydev/belay/internal/app/proof"
 	"github.com/belaydev/belay/internal/app/scrape"
 	"github.com/belaydev/belay/internal/app/standing"
@@ -74,6 +75,7 @@ type App struct {
 	targets    *scrape.Targets
 	standing   *standing.Watch
 	upkeep     *upkeep.Upkeep
+	*labels.Labels
 
 	life     sync.Mutex // held by Start and Stop throughout
 	phase    phase
@@ -153,6 +155,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	a.stops.Push("store", func(context.Context) error { return a.store.Close() })
+	a.Labels = &labels.Labels{Store: a.store, Now: a.now, Actor: named}
 	if err := a.openMetrics(cfg); err != nil {
 		return err
 	}

@@ -117,6 +117,17 @@ func (w *world) Act(_ context.Context, id string, req belay.ActRequest) (belay.D
 	return belay.Deployment{}, w.err
 }
 
+func (w *world) Label(_ context.Context, id string, req belay.LabelRequest) (belay.Deployment, error) {
+	defer w.lock()()
+	for i := range w.deps {
+		if w.deps[i].ID == id && w.refusal == nil {
+			w.deps[i].Label = &belay.Label{Word: req.Label, Reason: req.Reason, Actor: req.Actor, Time: epoch}
+			return w.deps[i], w.err
+		}
+	}
+	return belay.Deployment{}, w.refusal
+}
+
 func (w *world) Timeline(context.Context, string) ([]belay.Event, error) {
 	return []belay.Event{{ID: "e-1", Time: epoch, Actor: "user:ann", Kind: belay.EventState, State: belay.StatePending, Message: "1.5 accepted"}}, w.err
 }

@@ -53,7 +53,7 @@ func (s Style) EventLine(e belay.Event, begin time.Time) string {
 		h = strong
 	case belay.EventTraffic, belay.EventStep:
 		h = accent
-	case belay.EventVerdict, belay.EventEvidence, belay.EventAct, belay.EventPlan, belay.EventNotify, belay.EventConfig:
+	case belay.EventVerdict, belay.EventEvidence, belay.EventAct, belay.EventPlan, belay.EventNotify, belay.EventConfig, belay.EventLabel:
 	}
 	who := ""
 	if e.Actor != "" && e.Actor != "belay" {

@@ -20,13 +20,13 @@ import (
 
 // story is what a service showed: bad answers of the new and the old release, of so many a second.
 type story struct {
-	seconds        int
-	candidate      func(t int) (bad, all float64)
-	baseline       func(t int) (bad, all float64) // nil: nothing beside it
-	health         func(t int) belay.HealthState  // nil: no checks
-	cut            int                            // the record breaks off with an error; 0 for never
-	share, fullAt  int                            // per cent of the traffic until then
-	blindFrom      int
+	seconds       int
+	candidate     func(t int) (bad, all float64)
+	baseline      func(t int) (bad, all float64) // nil: nothing beside it
+	health        func(t int) belay.HealthState  // nil: no checks
+	cut           int                            // the record breaks off with an error; 0 for never
+	share, fullAt int                            // per cent of the traffic until then
+	blindFrom     int
 }
 
 func steady(bad, all float64) func(int) (float64, float64) {

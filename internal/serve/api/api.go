@@ -28,6 +28,8 @@ type Deployments interface {
 	Deployments(ctx context.Context, f belay.DeploymentFilter) ([]belay.Deployment, error)
 	Act(ctx context.Context, id string, req belay.ActRequest) (belay.Deployment, error)
 	Timeline(ctx context.Context, id string) ([]belay.Event, error)
+	// Label keeps a person's word on a deployment that has ended.
+	Label(ctx context.Context, id string, req belay.LabelRequest) (belay.Deployment, error)
 	// SubscribeDeployment delivers the newest state after each change; slow readers miss the ones between.
 	SubscribeDeployment(id string) (updates <-chan belay.Deployment, cancel func())
 }
@@ -82,6 +84,7 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/v1/deployments", h.guarded(h.deployments))
 	mux.Handle("GET /api/v1/deployments/{id}", h.guarded(h.deployment))
 	mux.Handle("POST /api/v1/deployments/{id}/acts", h.guarded(h.act))
+	mux.Handle("POST /api/v1/deployments/{id}/label", h.guarded(h.label))
 	mux.Handle("GET /api/v1/deployments/{id}/timeline", h.guarded(h.timeline))
 	mux.Handle("GET /api/v1/deployments/{id}/watch", h.guarded(h.watchDeployment))
 

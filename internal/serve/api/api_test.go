@@ -53,6 +53,10 @@ func (f *fake) Act(_ context.Context, id string, req belay.ActRequest) (belay.De
 	return belay.Deployment{ID: id}, f.err
 }
 
+func (f *fake) Label(_ context.Context, id string, req belay.LabelRequest) (belay.Deployment, error) {
+	return belay.Deployment{ID: id, Label: &belay.Label{Word: req.Label, Reason: req.Reason, Actor: req.Actor}}, f.err
+}
+
 func (f *fake) Timeline(context.Context, string) ([]belay.Event, error) { return nil, f.err }
 
 func (f *fake) SubscribeDeployment(string) (<-chan belay.Deployment, func()) {
@@ -130,6 +134,9 @@ func TestClientReachesEveryEndpoint(t *testing.T) {
 	}
 	if _, err := c.Act(ctx, knownID, belay.ActRequest{Act: belay.ActPause, Reason: "lunch"}); err != nil || f.acts[0].Reason != "lunch" {
 		t.Errorf("act: %+v, %v", f.acts, err)
+	}
+	if d, err := c.Label(ctx, knownID, belay.LabelRequest{Label: belay.LabelWrong, Reason: "a broken dashboard", Actor: "user:ann"}); err != nil || *d.Label != (belay.Label{Word: belay.LabelWrong, Reason: "a broken dashboard", Actor: "user:ann"}) {
+		t.Errorf("label: %+v, %v", d.Label, err)
 	}
 	if list, err := c.Timeline(ctx, knownID); err != nil || list == nil {
 		t.Errorf("timeline: %v, %v; want an empty list, not null", list, err)

@@ -59,6 +59,16 @@ func (h handler) act(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, d, err)
 }
 
+func (h handler) label(w http.ResponseWriter, r *http.Request) {
+	var req belay.LabelRequest
+	if err := decode(w, r, &req); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	d, err := h.Deployments.Label(r.Context(), r.PathValue("id"), req)
+	h.answer(w, r, d, err)
+}
+
 func (h handler) timeline(w http.ResponseWriter, r *http.Request) {
 	d, err := h.Deployments.Deployment(r.Context(), r.PathValue("id"))
 	if err != nil {
