@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/belaydev/belay"
@@ -78,4 +79,39 @@ func BenchmarkCard(b *testing.B) {
 		j.card = nil
 		j.Card()
 	}
+}
+
+// BenchmarkManyWatches is one second of 5,000 watches of five signals and six instances each, ten minutes old: how much of
+// one core they need, and what one of them holds in memory.
+func BenchmarkManyWatches(b *testing.B) {
+	const watches = 5000
+	p, ticks := watchTicks(600)
+	judges := make([]*Judge, watches)
+	before := heap()
+	for i := range judges {
+		judges[i] = New(p)
+		for _, t := range ticks[:60] { // the state is as large after a minute as after ten
+			judges[i].Take(t)
+		}
+	}
+	held := heap() - before
+	b.ReportAllocs()
+	n := 60
+	for b.Loop() {
+		t := ticks[n%600]
+		t.T = float64(n)
+		for _, j := range judges {
+			j.Take(t)
+		}
+		n++
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "core/5000watches")
+	b.ReportMetric(float64(held)/watches, "B/watch")
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
