@@ -57,7 +57,11 @@ func (w *Writer) tick(t Tick) error {
 	if t.Learned != nil {
 		w.begin(t.T, kindLearned)
 		w.buf.WriteString(`,"learned":`)
-		if err := w.value(t.Learned); err != nil {
+		known := *t.Learned
+		if known.Signals == nil {
+			known.Signals = []belay.LearnedSignal{} // null is refused
+		}
+		if err := w.value(known); err != nil {
 			return err
 		}
 		w.buf.WriteString("}\n")
