@@ -2,9 +2,11 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/belaydev/belay/internal/config/bind"
+	"github.com/belaydev/belay/internal/config/signal"
 	"github.com/belaydev/belay/internal/config/unit"
 )
 
@@ -25,6 +27,12 @@ func (s section) checkSignals(svc Service) {
 				s.fault("a threshold needs to know which way is worse", "give direction: higher_is_worse or lower_is_worse", at+".direction", at+".threshold")
 			}
 		}
+		for _, f := range sig.Comparison(svc.Rollout.Proxy != "", s.places.Has(at+".compare")) {
+			for i := range f.Keys {
+				f.Keys[i] = at + "." + f.Keys[i]
+			}
+			s.fault(f.Message, f.Hint, f.Keys...)
+		}
 		if sig.For > svc.Watch.Deadline {
 			s.fault(fmt.Sprintf("the threshold must be passed for %s, but the watch ends after %s", human(sig.For), human(svc.Watch.Deadline)),
 				"lower it, or raise watch.deadline", at+".for", "watch.deadline")
@@ -39,15 +47,15 @@ func (s section) checkBuiltIn(sig Signal, at string) {
 	if sig.Name != Throughput && sig.Direction != HigherIsWorse {
 		s.fault(fmt.Sprintf("a higher %s is always the worse one", sig.Name), "remove direction", at+".direction")
 	}
-	if sig.Unit != builtInUnit(sig.Name) {
+	if sig.Unit != signal.BuiltInUnit(sig.Name) {
 		s.fault(fmt.Sprintf("the unit of %s is fixed", sig.Name), "remove unit", at+".unit")
 	}
 }
 
 func (s section) checkCustom(sig Signal, at string) {
-	if sig.Query == "" {
+	if sig.Query == "" && !slices.Contains(s.measured, sig.Name) {
 		hint := "give it a query in PromQL"
-		if best := bind.Nearest(sig.Name, []string{ErrorRate, ResponseTime, Throughput, CPUUsage, MemoryUsage}); best != "" {
+		if best := bind.Nearest(sig.Name, append(signal.Names(), s.measured...)); best != "" {
 			hint = fmt.Sprintf("did you mean %q? Otherwise give it a query in PromQL", best)
 		}
 		s.fault(fmt.Sprintf("belay does not know how to measure %s", sig.Name), hint, at)

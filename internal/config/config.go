@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/config/bind"
 	"github.com/belaydev/belay/internal/config/unit"
 )
 
@@ -27,6 +28,15 @@ type Config struct {
 
 	// Dir is the folder of the file, absolute. Relative paths are resolved against it and commands run in it.
 	Dir string `yaml:"-"`
+
+	places map[belay.Ref]bind.Places // where the values of Services were written
+}
+
+// Line returns the line of the file in which a setting of a service was written, path being as in
+// "signals.error_rate.margin"; false when it was left to its default.
+func (c *Config) Line(ref belay.Ref, path string) (line int, written bool) {
+	place, written := c.places[ref][path]
+	return place.Line, written
 }
 
 // Server is the controller itself.

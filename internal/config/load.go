@@ -49,6 +49,16 @@ func Load(path string, env func(string) (string, bool), queries ...QueryCheck) (
 
 // Parse reads and checks src as if it stood in the file of that name. See Load.
 func Parse(name string, src []byte, env func(string) (string, bool), queries ...QueryCheck) (*Config, error) {
+	return parse(name, src, &reader{env: env, queries: queries})
+}
+
+// ParsePolicy reads how a service is judged: from a whole configuration, or from a file that holds the keys of one
+// service alone, which is then the only service of the answer. Signals that are in measured need no query.
+func ParsePolicy(name string, src []byte, measured []string, queries ...QueryCheck) (*Config, error) {
+	return parse(name, src, &reader{measured: measured, bare: true, queries: queries})
+}
+
+func parse(name string, src []byte, r *reader) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(name))
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of %s: %w", name, err)
@@ -59,10 +69,22 @@ func Parse(name string, src []byte, env func(string) (string, bool), queries ...
 		return nil, problems.Err()
 	}
 	c := &Config{Dir: dir}
-	r := &reader{file: name, env: env, problems: &problems, config: c, queries: queries}
+	r.file, r.problems, r.config = name, &problems, c
+	if r.bare && root.Get("services") == nil {
+		root = yamldoc.Wrap("services", yamldoc.Wrap("policy", root))
+	}
 	r.read(root)
+	for i := range problems {
+		if p := &problems[i]; r.bare && root.Get("services").Get("policy") != nil {
+			p.Path = strings.TrimPrefix(strings.TrimPrefix(p.Path, "services.policy"), ".")
+		}
+	}
 	if err := problems.Err(); err != nil {
 		return nil, err
+	}
+	c.places = map[belay.Ref]bind.Places{}
+	for i, s := range c.Services {
+		c.places[s.Ref()] = r.services[i]
 	}
 	return c, nil
 }
@@ -74,6 +96,8 @@ type reader struct {
 	problems *Problems
 	config   *Config
 	queries  []QueryCheck
+	measured []string      // signals that need no query
+	bare     bool          // the file may hold one service alone
 	places   bind.Places   // of everything but services
 	services []bind.Places // of config.Services, by index
 }

@@ -163,3 +163,33 @@ func TestBigFilesAreReadQuickly(t *testing.T) {
 		}
 	}
 }
+
+func TestLineSaysWhereASettingWasWritten(t *testing.T) {
+	c, err := config.Parse("belay.yaml", []byte(`
+services:
+  shop:
+    targets: [127.0.0.1:8000]
+    signals:
+      error_rate: {margin: 1.5}
+    environments:
+      staging: {}
+      production:
+        signals:
+          error_rate: {margin: 2}
+`), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		environment, path string
+		line              int
+	}{
+		{"staging", "signals.error_rate.margin", 6}, {"production", "signals.error_rate.margin", 11}, {"production", "signals.error_rate.dispersion", 0},
+		{"nowhere", "signals.error_rate.margin", 0},
+	} {
+		line, written := c.Line(belay.Ref{Service: "shop", Environment: want.environment}, want.path)
+		if line != want.line || written != (want.line > 0) {
+			t.Errorf("%s of %s: line %d, written %t; want line %d", want.path, want.environment, line, written, want.line)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/belaydev/belay/internal/config/bind"
 	"github.com/belaydev/belay/internal/config/secret"
 	"github.com/belaydev/belay/internal/config/shape"
+	"github.com/belaydev/belay/internal/config/signal"
 	"github.com/belaydev/belay/internal/config/unit"
 )
 
@@ -75,6 +76,9 @@ func (r *reader) resolveService(s *Service, places bind.Places) {
 		if !places.Has("signals." + sig.Name + ".for") {
 			sig.For = min(sig.For, s.Watch.Deadline)
 		}
+		if !sig.CountsEvents() && !places.Has("signals."+sig.Name+".compare") {
+			sig.Compare = false // also of a built-in one that is measured by a query
+		}
 		if sig.Unit == "" && sig.Threshold != nil {
 			sig.Unit = sig.Threshold.Unit
 		}
@@ -93,7 +97,7 @@ func (r *reader) resolveService(s *Service, places bind.Places) {
 
 // builtInFirst orders a list by the built-in signals, then as written.
 func builtInFirst[T any](list []T, name func(T) string) {
-	order := []string{ErrorRate, ResponseTime, Throughput, CPUUsage, MemoryUsage}
+	order := signal.Names()
 	rank := func(x T) int {
 		if i := slices.Index(order, name(x)); i >= 0 {
 			return i

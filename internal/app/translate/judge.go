@@ -33,25 +33,21 @@ func JudgePolicy(s config.Service, d belay.Deployment, needTraffic bool) judge.P
 	return p
 }
 
-// weights are the shares of the false-rollback rate, by how much a signal says about users.
-func weight(name string) float64 {
-	switch name {
-	case config.ErrorRate:
-		return 0.6
-	case config.ResponseTime:
-		return 0.4
-	}
-	return 0.1
-}
-
 func signalPolicy(sig config.Signal, stop config.HardStop, needTraffic bool) judge.SignalPolicy {
 	p := judge.SignalPolicy{
-		Name: sig.Name, Unit: sig.Unit, Kind: SampleKind(sig.Name), Direction: direction(sig.Direction),
+		Name: sig.Name, Unit: sig.Unit, Kind: sampleKind(sig), Direction: direction(sig.Direction),
 		For: sig.For.Seconds(), Quantile: float64(sig.Quantile), SmallestChange: float64(sig.SmallestChange),
-		Weight: weight(sig.Name), HardStopMin: stop.MinRequests,
+		Compare: sig.Compare, Weight: float64(sig.Weight), HardStopMin: stop.MinRequests,
 	}
-	// Instances differ in their gauges by more than any release does; these have limits only.
-	p.Compare = sig.Compare && p.Kind != belay.KindGauge
+	if p.Kind != belay.KindGauge {
+		p.Harm = float64(sig.Harm)
+	}
+	if sig.Margin != nil {
+		p.Margin = float64(*sig.Margin)
+	}
+	if sig.Dispersion != nil {
+		p.Dispersion = float64(*sig.Dispersion)
+	}
 	p.Required = needTraffic && sig.Name == config.ErrorRate
 	if sig.Threshold != nil {
 		v := sig.Threshold.Value
@@ -80,15 +76,15 @@ func direction(d config.Direction) judge.Direction {
 	return judge.HigherIsWorse
 }
 
-// SampleKind is the kind of samples that a signal of that name has.
-func SampleKind(name string) belay.SampleKind {
-	switch name {
-	case config.ErrorRate:
+// sampleKind is the kind of samples that a signal has: what is measured by a query is a value, whatever its name.
+func sampleKind(sig config.Signal) belay.SampleKind {
+	switch {
+	case !sig.CountsEvents():
+		return belay.KindGauge
+	case sig.Name == config.ErrorRate:
 		return belay.KindEvents
-	case config.ResponseTime:
-		return belay.KindHistogram
 	}
-	return belay.KindGauge
+	return belay.KindHistogram
 }
 
 // CountsRequests tells whether the requests of a service can be counted whatever its targets say: by its proxy, or

@@ -44,8 +44,8 @@ func used() map[string]string {
 		"Health":       "Assignments, by TestEveryHealthSettingArrives",
 		"Signals.Name": "JudgePolicy", "Signals.Query": "Specs", "Signals.Direction": "JudgePolicy", "Signals.Unit": "JudgePolicy",
 		"Signals.Threshold": "JudgePolicy", "Signals.For": "JudgePolicy", "Signals.Quantile": "JudgePolicy", "Signals.Compare": "JudgePolicy",
-		"Signals.SmallestChange": "JudgePolicy",
-		"HardStops.Signal":       "JudgePolicy", "HardStops.Above": "JudgePolicy", "HardStops.Below": "JudgePolicy", "HardStops.MinRequests": "JudgePolicy",
+		"Signals.SmallestChange": "JudgePolicy", "Signals.Harm": "JudgePolicy", "Signals.Margin": "JudgePolicy", "Signals.Dispersion": "JudgePolicy", "Signals.Weight": "JudgePolicy",
+		"HardStops.Signal": "JudgePolicy", "HardStops.Above": "JudgePolicy", "HardStops.Below": "JudgePolicy", "HardStops.MinRequests": "JudgePolicy",
 		"Watch.StartDeadline": "Settings", "Watch.Deadline": "Settings", "Watch.Bake": "Settings", "Watch.MinTime": "Settings",
 		"Watch.Interval": "Settings", "Watch.FalseRollback": "JudgePolicy", "Watch.OnTimeout.NeverHealthy": "Settings",
 		"Watch.OnTimeout.Insufficient": "Settings", "Watch.OnTimeout.Blind": "Settings",
@@ -294,6 +294,45 @@ func TestJudgePolicy(t *testing.T) {
 	}
 	if p := translate.JudgePolicy(s, belay.Deployment{}, true); !p.Signals[slices.IndexFunc(p.Signals, func(s judge.SignalPolicy) bool { return s.Name == "error_rate" })].Required {
 		t.Error("without traffic it would be called healthy")
+	}
+}
+
+func TestWhatIsComparedAndHow(t *testing.T) {
+	s, _ := first(t, `targets: [a:1], signals: {error_rate: {margin: 1.3, dispersion: 4, harm: 3, weight: 0.5}, response_time: {compare: false}, cpu_usage: {compare: true, margin: 2x},
+		throughput: {compare: true}, queue: {query: "q{$selector}", compare: true, direction: either_is_worse, weight: 0.2}, orders: {query: x, threshold: 3}}`)
+	p := translate.JudgePolicy(s, belay.Deployment{Release: belay.Release{Version: "2"}}, false)
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	type row struct {
+		compare                          bool
+		margin, dispersion, harm, weight float64
+		direction                        judge.Direction
+	}
+	got := map[string]row{}
+	for _, sig := range p.Signals {
+		got[sig.Name] = row{sig.Compare, sig.Margin, sig.Dispersion, sig.Harm, sig.Weight, sig.Direction}
+	}
+	want := map[string]row{
+		"error_rate":    {true, 1.3, 4, 3, 0.5, judge.HigherIsWorse},
+		"response_time": {false, 0, 0, 2, 0.4, judge.HigherIsWorse},
+		"throughput":    {true, 0, 0, 0, 0.1, judge.LowerIsWorse},
+		"cpu_usage":     {true, 2, 0, 0, 0.1, judge.HigherIsWorse},
+		"memory_usage":  {false, 0, 0, 0, 0.1, judge.HigherIsWorse},
+		"queue":         {true, 0, 0, 0, 0.2, judge.Either},
+		"orders":        {false, 0, 0, 0, 0.1, judge.HigherIsWorse},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestABuiltInSignalThatIsMeasuredByAQueryIsAValue: its samples are no counts.
+func TestABuiltInSignalThatIsMeasuredByAQueryIsAValue(t *testing.T) {
+	s, _ := first(t, `targets: [a:1], signals: {error_rate: {query: x}}`)
+	p := translate.JudgePolicy(s, belay.Deployment{}, true)
+	if e := p.Signals[0]; e.Name != "error_rate" || e.Kind != belay.KindGauge || e.Compare || *e.HardStop != 0.25 {
+		t.Errorf("error_rate %+v", e)
 	}
 }
 

@@ -194,6 +194,8 @@ func scalar(t reflect.Type) dict {
 	case reflect.TypeFor[unit.Percent](), reflect.TypeFor[unit.Weight]():
 		return dict{"anyOf": []any{dict{"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?%?$"},
 			dict{"type": "number", "minimum": 0, "exclusiveMaximum": 1}}}
+	case reflect.TypeFor[unit.Factor]():
+		return dict{"anyOf": []any{dict{"type": "string", "pattern": unit.FactorPattern}, dict{"type": "number", "minimum": 0}}}
 	case reflect.TypeFor[unit.Size]():
 		return dict{"anyOf": []any{dict{"type": "string", "pattern": unit.SizePattern}, dict{"const": 0}}}
 	case reflect.TypeFor[unit.StatusRange]():

@@ -185,6 +185,8 @@ func describeScalar(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[unit.Percent](), reflect.TypeFor[unit.Weight]():
 		return "a percentage such as 5%"
+	case reflect.TypeFor[unit.Factor]():
+		return "a factor such as 1.5"
 	case reflect.TypeFor[unit.Size]():
 		return "a size such as 2GiB"
 	case reflect.TypeFor[unit.Quantity]():

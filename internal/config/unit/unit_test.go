@@ -44,6 +44,7 @@ func TestTextsSurvive(t *testing.T) {
 			"150%": "150%", "0": "0%", "0%": "0%", "0.001%": "0.001%", "12.5 %": "12.5%"}, []string{"", "%", "5", "1", "-5%", "5%%", "1e2%", "NaN", "5 percent"}},
 		{func() value { return new(unit.Size) }, map[string]string{"2GiB": "2GiB", "500MB": "500MB", "1.5GiB": "1536MiB", "0": "0", "1000KB": "1MB", "7B": "7B", "2 GiB": "2GiB"},
 			[]string{"", "2", "2G", "2gib", "-2GiB", "99999999999TiB", "GiB"}},
+		{func() value { return new(unit.Factor) }, map[string]string{"1.5": "1.5", "2x": "2", "0.1": "0.1", "1.50": "1.5", "0": "0"}, []string{"", "x", "-1", "150%", "1.5 x", "1e2", "NaN", "Inf"}},
 		{func() value { return new(unit.Weight) }, map[string]string{"10%": "10%", "0.1": "10%", "100%": "100%", "0%": "0%", "0.07": "7%"}, []string{"10", "1", "101%", "0.5%", ""}},
 		{func() value { return new(unit.StatusRange) }, map[string]string{"200": "200", "200-299": "200-299", "404-404": "404"}, []string{"", "2xx", "99", "600", "299-200", "200-", "2e2", "+20"}},
 		{func() value { return new(unit.Quantity) }, map[string]string{"5%": "5%", "1.5s": "1.5s", "2GiB": "2GiB", "100/s": "100/s", "0.50": "0.50", "-3": "-3"},
