@@ -14,7 +14,7 @@ const (
 	Least        = 20   // events in a window below which a share means nothing
 	StopWindow   = 10.0 // seconds that a hard stop looks back
 	plausible    = 0.01 // chance of such a window if the true share were at the limit
-	stopChance   = 1e-4 // chance of such a window at the other side's share, below which it is clearly worse
+	stopChance   = 1e-5 // chance of such a window at the other side's share, below which it is clearly worse
 	stopAtOnce   = 6    // clumps of bad events with which a hard stop acts in one tick
 	stopClumps   = 3    // clumps of bad events with which it acts when they come in
 	stopTicks    = 4    // different ticks, none of which has more than half of them
