@@ -111,6 +111,19 @@ func (c *Client) Label(ctx context.Context, id string, req belay.LabelRequest) (
 	return d, err
 }
 
+// Ticks calls see with all that was seen of a deployment, oldest first, until it returns an error, which Ticks returns.
+func (c *Client) Ticks(ctx context.Context, id string, see func(belay.Tick) error) error {
+	var stopped error
+	err := stream(ctx, c, "/api/v1/deployments/"+url.PathEscape(id)+"/ticks", func(t belay.Tick) bool {
+		stopped = see(t)
+		return stopped == nil
+	}, nil)
+	if stopped != nil {
+		return stopped
+	}
+	return err
+}
+
 // Timeline returns the events of a deployment and of its rollback, oldest first.
 func (c *Client) Timeline(ctx context.Context, id string) ([]belay.Event, error) {
 	var list []belay.Event
@@ -251,6 +264,8 @@ func problem(base string, resp *http.Response, body []byte) error {
 	return &belay.Error{Code: p.Error.Code, Message: p.Error.Message, Next: p.Error.Next}
 }
 
+// stream calls see with each value that comes, until it returns false. Without final the stream may end at any time;
+// else only after a value that is final.
 func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool, final func(T) bool) error {
 	resp, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -261,7 +276,7 @@ func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 		return problem(c.base, resp, body)
 	}
-	dec, ended := json.NewDecoder(resp.Body), false
+	dec, ended := json.NewDecoder(resp.Body), final == nil
 	for {
 		var v T
 		if err := dec.Decode(&v); err != nil {
@@ -278,7 +293,7 @@ func stream[T any](ctx context.Context, c *Client, path string, see func(T) bool
 		if !see(v) {
 			return nil
 		}
-		ended = final(v)
+		ended = final == nil || final(v)
 	}
 }
 

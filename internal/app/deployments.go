@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -132,6 +133,11 @@ func (a *App) Deployment(ctx context.Context, id string) (belay.Deployment, erro
 // Deployments lists deployments, the newest first.
 func (a *App) Deployments(ctx context.Context, f belay.DeploymentFilter) ([]belay.Deployment, error) {
 	return a.store.Deployments(ctx, f)
+}
+
+// Ticks returns all that was seen of a deployment, oldest first.
+func (a *App) Ticks(ctx context.Context, id string) ([]belay.Tick, error) {
+	return a.store.Ticks(ctx, id, -math.MaxFloat64)
 }
 
 // Act asks something of a deployment.

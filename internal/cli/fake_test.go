@@ -34,6 +34,7 @@ type world struct {
 	refusal   error               // of Deploy, Act, rollbacks and lifting
 	hanging   chan struct{}       // closed when somebody waits on a stream
 	updates   chan belay.Deployment
+	ticks     map[string][]belay.Tick // by deployment
 }
 
 const (
@@ -126,6 +127,11 @@ func (w *world) Label(_ context.Context, id string, req belay.LabelRequest) (bel
 		}
 	}
 	return belay.Deployment{}, w.refusal
+}
+
+func (w *world) Ticks(_ context.Context, id string) ([]belay.Tick, error) {
+	defer w.lock()()
+	return w.ticks[id], w.err
 }
 
 func (w *world) Timeline(context.Context, string) ([]belay.Event, error) {

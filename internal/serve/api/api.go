@@ -30,6 +30,8 @@ type Deployments interface {
 	Timeline(ctx context.Context, id string) ([]belay.Event, error)
 	// Label keeps a person's word on a deployment that has ended.
 	Label(ctx context.Context, id string, req belay.LabelRequest) (belay.Deployment, error)
+	// Ticks returns all that was seen of a deployment, oldest first.
+	Ticks(ctx context.Context, id string) ([]belay.Tick, error)
 	// SubscribeDeployment delivers the newest state after each change; slow readers miss the ones between.
 	SubscribeDeployment(id string) (updates <-chan belay.Deployment, cancel func())
 }
@@ -85,6 +87,7 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/v1/deployments/{id}", h.guarded(h.deployment))
 	mux.Handle("POST /api/v1/deployments/{id}/acts", h.guarded(h.act))
 	mux.Handle("POST /api/v1/deployments/{id}/label", h.guarded(h.label))
+	mux.Handle("GET /api/v1/deployments/{id}/ticks", h.guarded(h.ticks))
 	mux.Handle("GET /api/v1/deployments/{id}/timeline", h.guarded(h.timeline))
 	mux.Handle("GET /api/v1/deployments/{id}/watch", h.guarded(h.watchDeployment))
 

@@ -57,6 +57,10 @@ func (f *fake) Label(_ context.Context, id string, req belay.LabelRequest) (bela
 	return belay.Deployment{ID: id, Label: &belay.Label{Word: req.Label, Reason: req.Reason, Actor: req.Actor}}, f.err
 }
 
+func (f *fake) Ticks(context.Context, string) ([]belay.Tick, error) {
+	return []belay.Tick{{T: 1, Samples: []belay.Sample{{T: 1, Signal: "error_rate", Kind: belay.KindEvents, N: 5}}}, {T: 2}, {T: 3}}, f.err
+}
+
 func (f *fake) Timeline(context.Context, string) ([]belay.Event, error) { return nil, f.err }
 
 func (f *fake) SubscribeDeployment(string) (<-chan belay.Deployment, func()) {
@@ -137,6 +141,13 @@ func TestClientReachesEveryEndpoint(t *testing.T) {
 	}
 	if d, err := c.Label(ctx, knownID, belay.LabelRequest{Label: belay.LabelWrong, Reason: "a broken dashboard", Actor: "user:ann"}); err != nil || *d.Label != (belay.Label{Word: belay.LabelWrong, Reason: "a broken dashboard", Actor: "user:ann"}) {
 		t.Errorf("label: %+v, %v", d.Label, err)
+	}
+	var seen []belay.Tick
+	if err := c.Ticks(ctx, "d-00", func(t belay.Tick) error { seen = append(seen, t); return nil }); err != nil || len(seen) != 3 || seen[0].Samples[0].N != 5 {
+		t.Errorf("ticks: %+v, %v", seen, err)
+	}
+	if err := c.Ticks(ctx, knownID, func(belay.Tick) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("ticks that nobody wants any more: %v", err)
 	}
 	if list, err := c.Timeline(ctx, knownID); err != nil || list == nil {
 		t.Errorf("timeline: %v, %v; want an empty list, not null", list, err)

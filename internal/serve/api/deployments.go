@@ -69,6 +69,27 @@ func (h handler) label(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, d, err)
 }
 
+// ticks writes what was seen of a deployment, as JSON lines.
+func (h handler) ticks(w http.ResponseWriter, r *http.Request) {
+	d, err := h.Deployments.Deployment(r.Context(), r.PathValue("id"))
+	var list []belay.Tick
+	if err == nil {
+		list, err = h.Deployments.Ticks(r.Context(), d.ID)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	rc, enc := http.NewResponseController(w), json.NewEncoder(w)
+	for _, t := range list {
+		_ = rc.SetWriteDeadline(time.Now().Add(streamPatience)) // a client that reads nothing is let go
+		if enc.Encode(t) != nil {
+			panic(http.ErrAbortHandler) // so that the client does not take what it has for all
+		}
+	}
+}
+
 func (h handler) timeline(w http.ResponseWriter, r *http.Request) {
 	d, err := h.Deployments.Deployment(r.Context(), r.PathValue("id"))
 	if err != nil {
