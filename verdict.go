@@ -97,6 +97,9 @@ type Tick struct {
 	Samples []Sample       `json:"samples,omitempty"`
 	Health  []HealthStatus `json:"health,omitempty"`
 	Sources []SourceStatus `json:"sources,omitempty"`
+	// Policy is on the first tick that a judge was shown live: what it judges by, as the first line of an evidence
+	// stream has it. After a restart there is a new judge, which judges what was before by it too.
+	Policy json.RawMessage `json:"policy,omitempty"`
 }
 
 // Card is a decision card: the evidence behind a verdict.

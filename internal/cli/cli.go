@@ -114,9 +114,9 @@ func (c *cli) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       Version(),
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if c.output != "text" && c.output != "json" {
-				return belay.Errorf(belay.CodeInvalid, "--output %q is unknown", c.output).WithNext("use text or json")
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if more := cmd.Annotations[formats]; c.output != "text" && c.output != "json" && (c.output != more || more == "") {
+				return belay.Errorf(belay.CodeInvalid, "--output %q is unknown", c.output).WithNext("use text or json%s", strings.TrimSuffix(" or "+more, " or "))
 			}
 			c.JSON = c.output == "json"
 			return nil
@@ -148,7 +148,7 @@ func (c *cli) root() *cobra.Command {
 		}
 	}
 	add("deploy", c.deployCommand(), c.verifyCommand(), c.rollbackCommand(), c.planCommand())
-	add("look", c.statusCommand(), c.historyCommand(), c.showCommand())
+	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), c.judgeCommand())
 	add("steer", append(c.actCommands(), c.liftCommand())...)
 	add("run", c.serveCommand(), c.proxyCommand(), c.configCommand())
 	return root

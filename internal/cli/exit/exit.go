@@ -41,9 +41,9 @@ func Table() []Meaning {
 		{OK, "healthy or done", "The release is healthy, or the command did what it was asked."},
 		{Error, "error", "Something else went wrong, or the deploy itself failed and there was nothing to take back."},
 		{Usage, "usage or configuration", "Wrong flags, arguments or configuration. Nothing was begun."},
-		{RolledBack, "taken back and verified", "The release was taken back, and the certificate says that the old one serves users well again."},
+		{RolledBack, "taken back and verified", "The release was taken back, and the certificate says that the old one serves users well again. Of \"belay judge\": regressed."},
 		{Incomplete, "rollback incomplete", "The rollback failed, was aborted, or could not be verified. A person is needed."},
-		{Undecided, "undecided (held or paused)", "Held: too little traffic, or no sight, by the deadline. A person decides, by promote or abort."},
+		{Undecided, "undecided (held or paused)", "Held: too little traffic, or no sight, by the deadline. A person decides, by promote or abort. Of \"belay judge\": insufficient or blind."},
 		{Superseded, "superseded", "A newer deployment of the service took the place of this one."},
 		{Refused, "refused", "A gate, the state of things, a missing right or your own \"no\" forbids it. Nothing was changed."},
 		{Unavailable, "server unreachable", "The server cannot be reached, or something that it needs cannot. Trying again may help."},
@@ -124,6 +124,18 @@ func OfDeployment(s belay.State) int {
 		return Error
 	}
 	return Error
+}
+
+// OfVerdict is the exit code for what recorded evidence came to.
+func OfVerdict(v belay.Verdict) int {
+	switch v {
+	case belay.VerdictHealthy:
+		return OK
+	case belay.VerdictRegressed:
+		return RolledBack
+	case belay.VerdictInsufficient, belay.VerdictBlind, belay.VerdictNone:
+	}
+	return Undecided
 }
 
 // OfRollback is the exit code for the state that a rollback was left in: it was asked for, so verified is success.

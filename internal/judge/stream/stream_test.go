@@ -17,6 +17,7 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge"
 	"github.com/belaydev/belay/internal/judge/stream"
+	"github.com/belaydev/belay/internal/judge/stream/recording"
 )
 
 // read reads a whole stream.
@@ -459,7 +460,7 @@ func recordAndJudge(t *testing.T, inOrder bool) {
 	}
 	p := judge.DefaultPolicy()
 	p.Signals = append(p.Signals, judge.SignalPolicy{Name: "cpu_usage", Compare: true}, judge.SignalPolicy{Name: "orders", Kind: belay.KindEvents, Compare: true})
-	rec := stream.NewRecorder(p)
+	rec := recording.New(p)
 	var recorded []stream.Tick
 	for _, tick := range live {
 		recorded = append(recorded, rec.Record(tick)...)

@@ -1,4 +1,5 @@
-package stream
+// Package recording makes an evidence stream of what a live watch saw.
+package recording
 
 import (
 	"cmp"
@@ -7,6 +8,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge"
+	"github.com/belaydev/belay/internal/judge/stream"
 )
 
 // Recorder turns the ticks of a live watch into those of a stream, such that judging either comes to the same. What
@@ -16,8 +18,8 @@ type Recorder struct {
 	kinds  map[string]belay.SampleKind // of each signal
 }
 
-// NewRecorder makes a Recorder for a watch that is judged by p.
-func NewRecorder(p judge.Policy) *Recorder {
+// New makes a Recorder for a watch that is judged by p.
+func New(p judge.Policy) *Recorder {
 	r := &Recorder{kinds: map[string]belay.SampleKind{}}
 	for _, s := range p.Signals {
 		if s.Kind != "" {
@@ -29,11 +31,11 @@ func NewRecorder(p judge.Policy) *Recorder {
 
 // Record returns the next tick of the watch as ticks of a stream. History that comes with the first one is spread
 // over the moments that it is of, so that it stands where a reader looks for it.
-func (r *Recorder) Record(t Tick) []Tick {
-	t.Samples = r.countable(t.Samples)
+func (r *Recorder) Record(t stream.Tick) []stream.Tick {
+	t.Samples, t.Policy = r.countable(t.Samples), nil
 	if r.served || t.T < 0 || !ordered(t.Samples) {
 		r.served = r.served || t.T >= 0
-		return []Tick{unique(t)}
+		return []stream.Tick{unique(t)}
 	}
 	r.served = true
 	var past []belay.Sample
@@ -47,10 +49,10 @@ func (r *Recorder) Record(t Tick) []Tick {
 		}
 	}
 	slices.SortStableFunc(past, func(a, b belay.Sample) int { return cmp.Compare(a.T, b.T) })
-	var out []Tick
+	var out []stream.Tick
 	for _, m := range past {
 		if n := len(out); n == 0 || out[n-1].T != m.T {
-			out = append(out, Tick{Tick: belay.Tick{T: m.T}})
+			out = append(out, stream.Tick{Tick: belay.Tick{T: m.T}})
 		}
 		last := &out[len(out)-1]
 		last.Samples = append(last.Samples, m)
@@ -104,9 +106,17 @@ func (r *Recorder) countable(samples []belay.Sample) []belay.Sample {
 	return out
 }
 
+// place tells readings of one moment apart.
+type place struct {
+	taken             float64
+	signal            string
+	arm               belay.Arm
+	instance, stratum string
+}
+
 // unique tells two readings of one thing in one tick, as of a proxy that learns the name of a release, apart by the
 // smallest difference of time that there is. The judge counts both, now as then.
-func unique(t Tick) Tick {
+func unique(t stream.Tick) stream.Tick {
 	seen := map[place]bool{}
 	for i := range t.Samples {
 		m := &t.Samples[i]

@@ -1,0 +1,95 @@
+// Package evidence opens what "belay judge" judges, and reads what it is to judge by. It judges nothing.
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app"
+	"github.com/belaydev/belay/internal/app/replay"
+	"github.com/belaydev/belay/internal/cli/terminal"
+	"github.com/belaydev/belay/internal/config"
+)
+
+// Open makes a stream of a file, or of standard input for "-", that can be read more than once. done gives back what
+// was kept for that.
+func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), err error) {
+	src, done = replay.Source{Name: file}, func() {}
+	if file == "-" {
+		src.Name = "standard input"
+		if file, err = keep(t.In); err != nil {
+			return src, done, err
+		}
+		done = func() { _ = os.Remove(file) } // it is in the folder for what may be lost
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return src, done, belay.Errorf(belay.CodeInvalid, "there is no file %s", file).
+			WithNext("write one: docs/streams.md says how")
+	case err != nil:
+		return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
+	case info.IsDir():
+		return src, done, belay.Errorf(belay.CodeInvalid, "%s is a folder", file).WithNext("name one file in it")
+	}
+	src.Open = func() (io.ReadCloser, error) {
+		in, err := os.Open(file)
+		if err != nil {
+			return nil, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
+		}
+		return t.Progress(in, src.Name, info.Size()), nil
+	}
+	return src, done, nil
+}
+
+// keep writes standard input into a file.
+func keep(in io.Reader) (string, error) {
+	kept, err := os.CreateTemp("", "belay-judge-*.jsonl")
+	if err != nil {
+		return "", fmt.Errorf("keep standard input: %w", err)
+	}
+	_, err = io.Copy(kept, in)
+	if err = errors.Join(err, kept.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("read standard input: %w", err), os.Remove(kept.Name()))
+	}
+	return kept.Name(), nil
+}
+
+// Section reads from a file how a service is judged: from a whole belay.yaml, where service and environment choose one
+// when there are several, or from the keys of one service. The signals of the stream need no query.
+func Section(file string, choice belay.Ref, signals []string) (replay.Section, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return replay.Section{}, belay.Errorf(belay.CodeInvalid, "read the policy: %w", err).
+			WithNext("name with --policy a belay.yaml, or a file with the keys signals, hard_stops and watch")
+	}
+	cfg, err := config.ParsePolicy(file, text, signals, app.CheckQuery)
+	if err != nil {
+		return replay.Section{}, err
+	}
+	list := slices.DeleteFunc(slices.Clone(cfg.Services), func(s config.Service) bool {
+		return choice.Service != "" && s.Name != choice.Service || choice.Environment != "" && s.Environment != choice.Environment
+	})
+	var all []string
+	for _, s := range cfg.Services {
+		all = append(all, s.Ref().String())
+	}
+	has := strings.Join(all, ", ")
+	switch {
+	case len(list) == 0 && len(all) == 0:
+		return replay.Section{}, belay.Errorf(belay.CodeInvalid, "%s has no services", file).WithNext("name a file that says how one is judged")
+	case len(list) == 0:
+		return replay.Section{}, belay.Errorf(belay.CodeInvalid, "%s has no service %s", file, strings.Trim(choice.String(), "/")).WithNext("it has %s", has)
+	case len(list) > 1 && choice.Service == "":
+		return replay.Section{}, belay.Errorf(belay.CodeInvalid, "%s has several services", file).WithNext("choose one with --service, and with --env where it has several environments: %s", has)
+	case len(list) > 1:
+		return replay.Section{}, belay.Errorf(belay.CodeInvalid, "service %s has several environments in %s", choice.Service, file).WithNext("choose one with --env: %s", has)
+	}
+	ref := list[0].Ref()
+	return replay.Section{Service: list[0], Written: func(path string) bool { _, written := cfg.Line(ref, path); return written }}, nil
+}
