@@ -56,3 +56,20 @@ type LearnedScale struct {
 	Unit   float64 `json:"unit"`   // usual size
 	Linear bool    `json:"linear,omitempty"`
 }
+
+// LearnedStatus is what a service is held to be like, as the next watch would take it.
+type LearnedStatus struct {
+	Ref
+	Until   time.Time      `json:"until,omitzero"`    // learned from the time before
+	Hours   float64        `json:"hours"`             // of observation, what is older counting less
+	Signals []SignalHabits `json:"signals"`           // every signal of the service
+	Problem string         `json:"problem,omitempty"` // why learning does not go on
+}
+
+// SignalHabits is what is held to be usual of one signal.
+type SignalHabits struct {
+	Signal   string     `json:"signal"`
+	Kind     SampleKind `json:"kind"`
+	Compared bool       `json:"compared"`         // with the old release; else there is nothing to learn
+	Habits   []Habit    `json:"habits,omitempty"` // what the comparison goes by
+}

@@ -23,7 +23,9 @@ import (
 	"github.com/belaydev/belay/internal/app/deploy"
 	"github.com/belaydev/belay/internal/app/edge"
 	"github.com/belaydev/belay/internal/app/front"
+	"github.com/belaydev/belay/internal/app/gate"
 	"github.com/belaydev/belay/internal/app/labels"
+	"github.com/belaydev/belay/internal/app/learning"
 	"github.com/belaydev/belay/internal/app/proof"
 	"github.com/belaydev/belay/internal/app/scrape"
 	"github.com/belaydev/belay/internal/app/standing"
@@ -75,6 +77,7 @@ type App struct {
 	targets    *scrape.Targets
 	standing   *standing.Watch
 	upkeep     *upkeep.Upkeep
+	learner    *learning.Learner
 	*labels.Labels
 
 	life     sync.Mutex // held by Start and Stop throughout
@@ -171,7 +174,9 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 	if err := a.buildEngine(cfg); err != nil {
 		return err
 	}
-	a.buildKeepers()
+	if err := a.buildKeepers(); err != nil {
+		return err
+	}
 	return a.buildConductor()
 }
 
@@ -256,13 +261,13 @@ func (a *App) buildConductor() error {
 	var err error
 	a.conductor, err = watch.New(watch.Options{
 		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
-		Policies: a.policies, Gate: gate{a}, Logger: a.part("watch"), Registerer: a.reg, Now: a.opts.Now,
+		Policies: a.policies, Gate: gate.Gate{Config: a.config, Active: a.active}, Logger: a.part("watch"), Registerer: a.reg, Now: a.opts.Now,
 	})
 	return err
 }
 
 // buildKeepers makes what goes on beside the deployments.
-func (a *App) buildKeepers() {
+func (a *App) buildKeepers() error {
 	o := scrape.Options{Config: a.config, Store: a.store, Log: a.part("scrape")}
 	if a.metrics != nil {
 		o.Scraper = a.metrics
@@ -276,6 +281,11 @@ func (a *App) buildKeepers() {
 		Store: a.store, History: func() time.Duration { return a.config().Server.History }, Now: a.opts.Now,
 		Steps: filepath.Join(a.data, "steps"), Deploys: filepath.Join(a.data, "deploys"), Log: a.part("upkeep"),
 	})
+	var err error
+	a.learner, err = learning.New(learning.Options{
+		Config: a.config, Store: a.store, Reader: a.reader, Memory: a.standing.History, Log: a.part("learning"), Reg: a.reg, Now: a.opts.Now,
+	})
+	return err
 }
 
 // Start begins to act: goes on with what was under way, watches, serves. When it fails, everything is stopped, and
@@ -335,6 +345,8 @@ func (a *App) start(ctx context.Context) error {
 	a.stops.Push("standing watch", func(context.Context) error { a.standing.Stop(); return nil })
 	a.upkeep.Start()
 	a.stops.Push("upkeep", func(context.Context) error { a.upkeep.Stop(); return nil })
+	a.learner.Start()
+	a.stops.Push("learning", func(context.Context) error { a.learner.Stop(); return nil })
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start belay: %w", err)
 	}

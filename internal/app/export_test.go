@@ -1,7 +1,11 @@
 package app
 
 import (
+	"context"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/belaydev/belay"
 )
 
 // Named is named, for tests.
@@ -12,3 +16,8 @@ func Registry(a *App) *prometheus.Registry { return a.reg }
 
 // Probe is probe, for tests.
 func Probe(write func([]byte) (int, error), sync func() error) error { return probe(write, sync) }
+
+// Knew makes it so that something was learned of a service, for tests.
+func Knew(ctx context.Context, a *App, ref belay.Ref, l belay.Learned) error {
+	return a.store.SetLearned(ctx, ref, l)
+}

@@ -39,10 +39,16 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 	if seen {
 		o.After = last // after a restart: what was judged already must not be counted again
 	}
-	if e := a.edges.Of(s.Rollout.Proxy); e != nil && d.Slot != "" {
+	e := a.edges.Of(s.Rollout.Proxy)
+	if e != nil && d.Slot != "" {
 		o.Traffic = e.Session(d)
-		if !seen {
+	}
+	if !seen {
+		if o.Traffic != nil {
 			o.History = a.standing.History(d.Ref).Before(d.CreatedAt)
+		}
+		if o.Learned, err = a.learner.Before(ctx, d, o.History); err != nil {
+			return nil, err
 		}
 	}
 	if specs := translate.Specs(s); len(specs) > 0 && (len(d.Targets) > 0 || len(s.Metrics.Selector) > 0) {
@@ -108,52 +114,6 @@ func (a *App) policies(ref belay.Ref) (watch.Settings, error) {
 		return watch.Settings{}, belay.Errorf(belay.CodeNotFound, "there is no service %s", ref).WithNext("add it to the configuration")
 	}
 	return translate.Settings(s, cfg), nil
-}
-
-// gate looks at a deployment before anything is done. Here it warns; gates that refuse come with readiness.
-type gate struct{ a *App }
-
-// Check says what is missing for a safe deployment.
-func (g gate) Check(ctx context.Context, d belay.Deployment) ([]watch.Finding, error) {
-	s, ok := g.a.config().Service(d.Ref)
-	if !ok {
-		return nil, nil
-	}
-	var out []watch.Finding
-	for _, w := range warnings(s) {
-		out = append(out, watch.Finding{Name: w.name, Message: w.text})
-	}
-	active, err := g.a.active(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if d.Previous.IsZero() && !slices.ContainsFunc(active, func(o belay.Deployment) bool { return o.Ref == d.Ref }) {
-		out = append(out, watch.Finding{Name: "first deployment", Message: "nothing to roll back to yet: belay knows no earlier release of " + d.Ref.String() + " (--previous names one)"})
-	}
-	if len(s.Deploy.Command) == 0 && !d.Registered {
-		out = append(out, watch.Finding{Name: "deploy", Refuse: true, Message: d.Ref.String() + " has no deploy.command: add one, give the command after --, or register the deployment (--register)"})
-	}
-	return out, nil
-}
-
-type warning struct{ name, text string }
-
-// warnings says what a service lacks to be watched and taken back.
-func warnings(s config.Service) []warning {
-	var out []warning
-	if len(s.Rollback.Steps) == 0 {
-		out = append(out, warning{"plan", "there is no rollback plan: a bad release cannot be taken back (services." + s.Name + ".rollback)"})
-	}
-	if len(s.Health) == 0 {
-		out = append(out, warning{"health", "there are no health checks (services." + s.Name + ".health)"})
-	}
-	if len(s.Targets) == 0 && s.Rollout.Proxy == "" && len(s.Metrics.Selector) == 0 {
-		out = append(out, warning{"monitoring", "no metrics are read: there are no targets, no proxy and no selector"})
-	}
-	if !s.Rollback.Auto {
-		out = append(out, warning{"auto", "automatic rollback is off: a bad release is held for a person"})
-	}
-	return out
 }
 
 // checkTargets refuses what could not be scraped or probed, before a deployment carries it along.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/gate"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/observe/metric"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
@@ -76,7 +78,7 @@ func (a *App) Services(ctx context.Context) ([]belay.ServiceStatus, error) {
 
 // service is what belay itself knows of a service.
 func (a *App) service(ctx context.Context, s config.Service) (belay.ServiceStatus, error) {
-	v := belay.ServiceStatus{Ref: s.Ref(), Health: a.standing.Health(s.Ref()), Sources: append(a.standing.Sources(s.Ref()), a.scraped(s)...)}
+	v := belay.ServiceStatus{Ref: s.Ref(), Health: a.standing.Health(s.Ref()), Sources: slices.Concat(a.standing.Sources(s.Ref()), a.scraped(s), a.learner.Sources(s.Ref()))}
 	stable, known, err := a.store.Stable(ctx, v.Ref)
 	if err != nil {
 		return v, err
@@ -96,8 +98,8 @@ func (a *App) service(ctx context.Context, s config.Service) (belay.ServiceStatu
 	if len(newest) == 1 {
 		v.Deployment = &newest[0]
 	}
-	for _, w := range warnings(s) {
-		v.Warnings = append(v.Warnings, w.text)
+	for _, w := range gate.Warnings(s) {
+		v.Warnings = append(v.Warnings, w.Message)
 	}
 	if !known {
 		v.Warnings = append(v.Warnings, "nothing to roll back to yet: no release is known to be good")

@@ -23,9 +23,12 @@ type slot struct {
 	weights []float64      // of gauges: how many values were averaged
 }
 
+// HistoryLength is how far the past reaches back that the first tick of a watch carries.
+const HistoryLength = time.Hour
+
 const (
-	historyPiece  = 30 * time.Second
-	historyLength = time.Hour
+	historyPiece = 30 * time.Second
+	historyKept  = HistoryLength + 10*time.Minute // whoever learns from an hour that is over may come late
 )
 
 // Add sums up the samples of a tick.
@@ -36,7 +39,7 @@ func (h *History) Add(now time.Time, samples []belay.Sample) {
 	if n := len(h.slots); n == 0 || !h.slots[n-1].begin.Equal(begin) {
 		h.slots = append(h.slots, slot{begin: begin})
 	}
-	old := slices.IndexFunc(h.slots, func(s slot) bool { return now.Sub(s.begin) <= historyLength })
+	old := slices.IndexFunc(h.slots, func(s slot) bool { return now.Sub(s.begin) <= historyKept })
 	h.slots = h.slots[old:]
 	last := &h.slots[len(h.slots)-1]
 	for _, s := range samples {
@@ -62,17 +65,32 @@ func (l *slot) add(s belay.Sample) {
 	o.Value += (s.Value - o.Value) / l.weights[i]
 }
 
-// Before gives what is remembered as the baseline's samples, with T counted from start: all negative.
+// Before gives the last hour that was seen before start as the baseline's samples, with T counted from it: all
+// negative.
 func (h *History) Before(start time.Time) []belay.Sample {
+	h.mu.Lock()
+	newest := start
+	for _, l := range h.slots {
+		if l.begin.Before(start) {
+			newest = l.begin
+		}
+	}
+	h.mu.Unlock()
+	return h.Between(newest.Add(-HistoryLength), start)
+}
+
+// Between gives what is remembered of the pieces of time that began in from or later, and before to, as the baseline's
+// samples, with T counted from to: all negative.
+func (h *History) Between(from, to time.Time) []belay.Sample {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []belay.Sample
 	for _, l := range h.slots {
-		if !l.begin.Before(start) {
+		if l.begin.Before(from) || !l.begin.Before(to) {
 			continue
 		}
 		// The middle of the piece; the newest may not be over yet.
-		t := l.begin.Add(historyPiece / 2).Sub(start).Seconds()
+		t := l.begin.Add(historyPiece / 2).Sub(to).Seconds()
 		t = min(t, -0.001)
 		for _, s := range l.samples {
 			s.T, s.Arm = t, belay.ArmBaseline

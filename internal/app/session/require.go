@@ -13,8 +13,9 @@ type Judge interface {
 }
 
 // Requiring is j that needs signal for healthy from the first tick on in which a target could be scraped: an
-// application with metrics and no requests is not proven, one without metrics has health checks alone. It depends
-// on the ticks and nothing else, so that a replay after a restart comes to the same verdict.
+// application with metrics and no requests is not proven, one without metrics has health checks alone. What was learned
+// before the watch counts once, also when the observation is opened anew before a tick could be
+// stored. It depends on the ticks and nothing else, so that a replay after a restart comes to the same verdict.
 func Requiring(j Judge, signal string) interface {
 	Observe(t belay.Tick) belay.Card
 } {
@@ -25,6 +26,7 @@ type requiring struct {
 	Judge
 	signal string
 	done   bool
+	told   bool
 }
 
 // Observe judges one more tick.
@@ -37,5 +39,9 @@ func (r *requiring) Observe(t belay.Tick) belay.Card {
 			r.Require(r.signal)
 		}
 	}
+	if r.told {
+		t.Learned = nil
+	}
+	r.told = r.told || t.Learned != nil
 	return r.Judge.Observe(t)
 }

@@ -33,6 +33,8 @@ type Options struct {
 	Checks  []health.Assignment
 	// History are samples from before the deployment, with negative T, given out with the first tick.
 	History []belay.Sample
+	// Learned is what is known of the time before that history, given out with the first tick too. Nil: nothing.
+	Learned *belay.Learned
 	// After drops samples that are not newer: after a restart they were judged already. -Inf drops none.
 	After float64
 }
@@ -51,8 +53,8 @@ func New(o Options) *Session {
 
 // Collect gathers one tick.
 func (s *Session) Collect(ctx context.Context, now time.Time) (belay.Tick, error) {
-	t := belay.Tick{T: now.Sub(s.o.Start).Seconds(), Samples: s.o.History}
-	s.o.History = nil
+	t := belay.Tick{T: now.Sub(s.o.Start).Seconds(), Samples: s.o.History, Learned: s.o.Learned}
+	s.o.History, s.o.Learned = nil, nil
 	if s.o.Traffic != nil {
 		samples, source := s.o.Traffic.Collect(now, t.T)
 		t.Samples = append(t.Samples, samples...)

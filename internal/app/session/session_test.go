@@ -66,12 +66,13 @@ func TestTickJoinsTheSources(t *testing.T) {
 
 func TestHistoryIsGivenOnce(t *testing.T) {
 	history := []belay.Sample{{T: -60, Signal: "error_rate"}, {T: -30, Signal: "error_rate"}}
-	s := session.New(session.Options{Start: start(), Health: health.NewMonitor(health.Options{}), After: math.Inf(-1), History: history})
-	if tick := collect(t, s, 1); len(tick.Samples) != 2 {
-		t.Errorf("first tick has %d samples, want the history", len(tick.Samples))
+	known := &belay.Learned{Seconds: 3600}
+	s := session.New(session.Options{Start: start(), Health: health.NewMonitor(health.Options{}), After: math.Inf(-1), History: history, Learned: known})
+	if tick := collect(t, s, 1); len(tick.Samples) != 2 || tick.Learned != known {
+		t.Errorf("first tick has %d samples, want the history, and what was learned before: %+v", len(tick.Samples), tick.Learned)
 	}
-	if tick := collect(t, s, 2); len(tick.Samples) != 0 {
-		t.Errorf("second tick has the history again: %+v", tick.Samples)
+	if tick := collect(t, s, 2); len(tick.Samples) != 0 || tick.Learned != nil {
+		t.Errorf("second tick has the history again: %+v, %+v", tick.Samples, tick.Learned)
 	}
 }
 
@@ -107,10 +108,17 @@ func TestTargetThatNeverAnsweredIsNoBlindSpot(t *testing.T) {
 type judge struct {
 	required []string
 	ticks    int
+	learned  int // times that it was told what was known before
 }
 
-func (j *judge) Observe(belay.Tick) belay.Card { j.ticks++; return belay.Card{} }
-func (j *judge) Require(signal string)         { j.required = append(j.required, signal) }
+func (j *judge) Observe(t belay.Tick) belay.Card {
+	j.ticks++
+	if t.Learned != nil {
+		j.learned++
+	}
+	return belay.Card{}
+}
+func (j *judge) Require(signal string) { j.required = append(j.required, signal) }
 
 func TestTrafficIsRequiredOnceMetricsAreThere(t *testing.T) {
 	j := &judge{}
@@ -124,6 +132,47 @@ func TestTrafficIsRequiredOnceMetricsAreThere(t *testing.T) {
 	r.Observe(ok)
 	if len(j.required) != 1 || j.required[0] != "error_rate" || j.ticks != 3 {
 		t.Errorf("required %v after %d ticks", j.required, j.ticks)
+	}
+}
+
+// TestWhatWasLearnedCountsOnce: an observation that is opened anew before a tick could be stored brings it again.
+func TestWhatWasLearnedCountsOnce(t *testing.T) {
+	for _, ticks := range [][]bool{{true, true}, {false, true}} {
+		j := &judge{}
+		r := session.Requiring(j, "error_rate")
+		for _, with := range ticks {
+			var tick belay.Tick
+			if with {
+				tick.Learned = &belay.Learned{}
+			}
+			r.Observe(tick)
+		}
+		if j.learned != 1 {
+			t.Errorf("ticks with it %v: the judge was told %d times, want once", ticks, j.learned)
+		}
+	}
+}
+
+// TestWhatIsRememberedCanBeLearnedFrom: each piece of time belongs to one hour.
+func TestWhatIsRememberedCanBeLearnedFrom(t *testing.T) {
+	h := &session.History{}
+	for i := range 140 { // an hour and ten minutes
+		h.Add(start().Add(time.Duration(i)*30*time.Second), []belay.Sample{{Signal: "error_rate", Kind: belay.KindEvents, N: 1}})
+	}
+	hour, n := start().Add(time.Hour), 0.0
+	for _, m := range h.Between(start(), hour) {
+		if n += m.N; m.T >= 0 || m.T < -3600 || m.Arm != belay.ArmBaseline {
+			t.Errorf("not of the hour: %+v", m)
+		}
+	}
+	if n != 120 {
+		t.Errorf("the first hour has %v events, want 120", n)
+	}
+	if rest := h.Between(hour, hour.Add(time.Hour)); len(rest) != 20 {
+		t.Errorf("%d samples of the hour after, want 20", len(rest))
+	}
+	if list := h.Before(hour.Add(10 * time.Minute)); len(list) != 121 {
+		t.Errorf("%d samples of the past, want those of the last hour", len(list))
 	}
 }
 
