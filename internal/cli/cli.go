@@ -16,6 +16,7 @@ import (
 	"github.com/belaydev/belay/client"
 	"github.com/belaydev/belay/internal/cli/engine"
 	"github.com/belaydev/belay/internal/cli/exit"
+	"github.com/belaydev/belay/internal/cli/lookback"
 	"github.com/belaydev/belay/internal/cli/terminal"
 	"github.com/belaydev/belay/internal/config"
 )
@@ -137,6 +138,7 @@ func (c *cli) root() *cobra.Command {
 		&cobra.Group{ID: "deploy", Title: "Deploy and roll back:"},
 		&cobra.Group{ID: "look", Title: "Look:"},
 		&cobra.Group{ID: "steer", Title: "Steer a deployment:"},
+		&cobra.Group{ID: "learn", Title: "Learn from the past:"},
 		&cobra.Group{ID: "run", Title: "Run and configure:"},
 	)
 	root.SetHelpCommandGroupID("run")
@@ -149,6 +151,8 @@ func (c *cli) root() *cobra.Command {
 	}
 	add("deploy", c.deployCommand(), c.verifyCommand(), c.rollbackCommand(), c.planCommand())
 	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), c.judgeCommand())
+	again := lookback.Commands{Terminal: c.Terminal, Config: func() string { return c.config }, Connect: c.connect, Lookup: c.lookup, Takes: takes, Family: family, Services: c.offer(offerServices)}
+	add("learn", c.learnedCommand(), c.labelCommand(), again.Backtest())
 	add("steer", append(c.actCommands(), c.liftCommand())...)
 	add("run", c.serveCommand(), c.proxyCommand(), c.configCommand())
 	return root

@@ -49,6 +49,8 @@ func TestCommands(t *testing.T) {
 		{"resume " + shopID, 0, []string{"resume by user:test"}},
 		{"promote shop", 0, []string{"promote by user:test"}},
 		{"abort shop", 0, []string{"abort by user:test"}},
+		{"label d-01k8 wrong --reason dashboard", 0, []string{"labelled wrong by user:test: dashboard"}},
+		{"label shop right", 0, []string{"labelled right by user:test"}},
 		{"lift shop 1.5", 0, []string{"1.5 may be deployed to shop/production again."}},
 	} {
 		args := strings.Fields(c.args)

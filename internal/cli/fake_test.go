@@ -121,7 +121,7 @@ func (w *world) Act(_ context.Context, id string, req belay.ActRequest) (belay.D
 func (w *world) Label(_ context.Context, id string, req belay.LabelRequest) (belay.Deployment, error) {
 	defer w.lock()()
 	for i := range w.deps {
-		if w.deps[i].ID == id && w.refusal == nil {
+		if strings.HasPrefix(w.deps[i].ID, id) && w.refusal == nil {
 			w.deps[i].Label = &belay.Label{Word: req.Label, Reason: req.Reason, Actor: req.Actor, Time: epoch}
 			return w.deps[i], w.err
 		}
@@ -187,6 +187,17 @@ func (w *world) LiftQuarantine(_ context.Context, ref belay.Ref, key, actor stri
 	w.lifted = fmt.Sprint(ref, " ", key, " ", actor)
 	return w.refusal
 }
+
+func (w *world) Learned(_ context.Context, ref belay.Ref) (belay.LearnedStatus, error) {
+	return belay.LearnedStatus{Ref: ref, Until: epoch, Hours: 37, Signals: []belay.SignalHabits{{Signal: "error_rate", Kind: belay.KindEvents, Compared: true,
+		Habits: []belay.Habit{{Name: belay.HabitMargin, Value: 1.5, Source: belay.HabitAssumed}}}}}, w.err
+}
+
+func (w *world) Forget(_ context.Context, ref belay.Ref, actor string) (belay.LearnedStatus, error) {
+	w.lifted = fmt.Sprint(ref, " forgotten by ", actor)
+	return belay.LearnedStatus{Ref: ref, Until: epoch, Signals: []belay.SignalHabits{}}, w.refusal
+}
+
 func (w *world) Health(context.Context) belay.ServerHealth {
 	return belay.ServerHealth{Status: "healthy"}
 }
@@ -194,7 +205,7 @@ func (w *world) Ready(context.Context) error  { return w.err }
 func (w *world) Reload(context.Context) error { return w.err }
 
 func (w *world) handler(token belay.Secret) http.Handler {
-	return api.New(api.Options{Deployments: w, Rollbacks: w, Services: w, Server: w, Metrics: http.NotFoundHandler(),
+	return api.New(api.Options{Deployments: w, Rollbacks: w, Services: w, Learning: w, Server: w, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return token }, Logger: slog.New(slog.DiscardHandler)})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
 	"github.com/belaydev/belay/internal/cli/follow"
+	"github.com/belaydev/belay/internal/cli/lookback"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
@@ -58,7 +59,8 @@ func (c *cli) historyCommand() *cobra.Command {
 		Use:   "history [SERVICE]",
 		Short: "Past deployments, the newest first",
 		Long: `Past deployments, the newest first. --before goes on where an earlier page ended: give it the id of that
-page's last line.`,
+page's last line. Under a list with labels ("belay label") stand the rates of false rollbacks and of missed
+regressions, with 95 % intervals.`,
 		Example:           "  belay history\n  belay history shop --limit 50 --output json\n  belay history --active",
 		Args:              takes(0, 1, "one service"),
 		ValidArgsFunction: c.offer(offerServices),
@@ -93,7 +95,7 @@ page's last line.`,
 				if len(list) == 0 {
 					return "No deployments. Begin one with: belay deploy SERVICE --version VERSION\n"
 				}
-				return c.Style().History(list, time.Now())
+				return c.Style().History(list, time.Now()) + lookback.Rates(c.Style(), list)
 			})
 		},
 	}

@@ -20,34 +20,44 @@ func (s Style) Head(d belay.Deployment) string {
 	if d.Reason != "" {
 		out += s.hang("  "+d.Reason, 2)
 	}
+	if l := d.Label; l != nil {
+		text := "  labelled " + s.label(d) + " by " + l.Actor
+		if l.Reason != "" {
+			text += ": " + l.Reason
+		}
+		out += s.hang(text, 2)
+	}
 	return out
 }
 
 // History draws a table of deployments.
 func (s Style) History(list []belay.Deployment, now time.Time) string {
+	labelled := slices.ContainsFunc(list, func(d belay.Deployment) bool { return d.Label != nil })
 	rows := [][]string{{"id", "service", "release", "state", "when", "why"}}
 	for _, d := range list {
 		rows = append(rows, []string{d.ID, d.String(), short(d.Release), s.paint(stateHue(d.State), words(string(d.State))), ago(now.Sub(d.CreatedAt)), s.paint(dim, d.Reason)})
 	}
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], columns(cell))
+	for i := range rows {
+		switch {
+		case !labelled:
+		case i == 0:
+			rows[i] = slices.Insert(rows[i], 4, "label")
+		default:
+			rows[i] = slices.Insert(rows[i], 4, s.label(list[i-1]))
 		}
 	}
-	var b strings.Builder
-	for n, row := range rows {
-		line := ""
-		for i, cell := range row[:len(row)-1] {
-			line += pad(cell, widths[i]+2)
-		}
-		line += row[len(row)-1]
-		if n == 0 {
-			line = s.paint(dim, line)
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	return s.Table(rows)
+}
+
+// label draws a person's word on a deployment.
+func (s Style) label(d belay.Deployment) string {
+	switch {
+	case d.Label == nil:
+		return ""
+	case d.Label.Word == belay.LabelWrong:
+		return s.paint(bad, string(d.Label.Word))
 	}
-	return s.cutAll(b.String())
+	return string(d.Label.Word)
 }
 
 func ago(d time.Duration) string {

@@ -240,7 +240,7 @@ func trim(v float64) string {
 // count writes a whole number with thousands set apart.
 func count(n float64) string {
 	s := fmt.Sprintf("%.0f", n)
-	for i := len(s) - 3; i > 0; i -= 3 {
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
