@@ -35,7 +35,7 @@ func (j *Judge) verdict(s *signal) belay.Verdict {
 	switch {
 	case s.stopped() || s.broken(j.last) || s.weight > 0 && s.logE() >= -math.Log(j.policy.FalseRollbackRate*s.weight):
 		return belay.VerdictRegressed
-	case j.lack(s) != "" || s.newest < 0:
+	case j.lack(s) != "" || s.newest < 0 || s.unmeasured() != "" && s.Threshold == nil && s.HardStop == nil:
 		return belay.VerdictInsufficient
 	}
 	return belay.VerdictHealthy
@@ -56,7 +56,7 @@ func (j *Judge) lack(s *signal) string {
 		return ""
 	case s.limit != nil && s.limit.Broken:
 		return s.Name + ": beyond its limit now"
-	case s.logE() >= math.Log(suspicion):
+	case s.suspect():
 		return fmt.Sprintf("%s: evidence of %s against it, acts at %s", s.Name, phrase.Odds(s.logE()), phrase.Odds(-math.Log(j.policy.FalseRollbackRate*s.weight)))
 	}
 	return j.lackOfProof(s)
@@ -64,11 +64,11 @@ func (j *Judge) lack(s *signal) string {
 
 func (j *Judge) lackOfProof(s *signal) string {
 	want := -math.Log(j.policy.PassRate)
+	if s.values != nil && s.Required {
+		return s.lackOfPast()
+	}
 	good, possible := s.logGood()
 	if !possible || good >= want || s.proved {
-		return ""
-	}
-	if s.values != nil {
 		return "" // a value may stay undecided: limits and the comparison speak up when something is wrong
 	}
 	if s.Kind == belay.KindHistogram && s.Compare && s.cmp.Partner() {
@@ -112,6 +112,8 @@ func (j *Judge) note(s *signal) string {
 		return text
 	}
 	switch {
+	case s.before != nil && s.before.Tried() && !s.values.Compared():
+		return s.pastNote()
 	case s.values != nil && !s.values.Compared() && s.newest >= 0:
 		return "not compared: nothing serves beside it, or too little is known of how its values move; limits only"
 	case s.cmp == nil || !s.Compare:
@@ -165,7 +167,10 @@ func (j *Judge) windowText(s *signal, l *limit.Share, at float64) string {
 
 // compareText says what the comparison found.
 func (j *Judge) compareText(s *signal) string {
-	if s.cmp == nil {
+	switch {
+	case s.blamed():
+		return j.pastText(s)
+	case s.cmp == nil:
 		return j.levelText(s)
 	}
 	f := s.cmp.Finding()
@@ -231,6 +236,8 @@ func (j *Judge) firstBad(s *signal, l *limit.Share) float64 {
 		return math.Min(l.First, l.Since)
 	case l != nil:
 		return l.First
+	case s.blamed():
+		return s.before.since()
 	case s.cmp != nil:
 		if f := s.cmp.Finding(); !math.IsNaN(f.Since) {
 			return f.Since
@@ -259,6 +266,9 @@ func (j *Judge) blameHealth(down []*checks.Check) *ruling {
 func (j *Judge) praise() string {
 	var parts []string
 	for _, s := range j.signals {
+		if s.newest >= 0 && s.before != nil && s.before.placed {
+			parts = append(parts, s.Name+" moves as it did before the deployment")
+		}
 		if s.newest < 0 || s.cmp == nil {
 			continue
 		}

@@ -31,6 +31,8 @@ func (j *Judge) evidence(s *signal) belay.SignalEvidence {
 		if s.cmp != nil && s.logE() > math.Log(suspicion) {
 			f := s.cmp.Finding()
 			e.Stratum, e.FirstBad = f.Stratum, known(f.Since)
+		} else if s.blamed() && s.suspect() {
+			e.FirstBad = known(s.before.since())
 		}
 	}
 	if good, ok := s.logGood(); ok {
@@ -82,11 +84,17 @@ func (s *signal) level(side int) *float64 {
 }
 
 // compared tells whether there is a comparison, or will be one.
-func (s *signal) compared() bool { return s.cmp != nil || s.values != nil && s.values.Compared() }
+func (s *signal) compared() bool {
+	return s.cmp != nil || s.values != nil && (s.values.Compared() || s.before.placed)
+}
 
 // against is what the signal was compared with so far.
 func (s *signal) against() belay.Against {
 	switch {
+	case s.values != nil && s.before.placed && s.values.Compared():
+		return belay.AgainstBoth
+	case s.values != nil && s.before.placed:
+		return belay.AgainstPast
 	case s.values != nil:
 		return belay.AgainstBaseline
 	case s.cmp.Beside() && s.cmp.Against():
@@ -103,7 +111,9 @@ func (s *signal) against() belay.Against {
 func (s *signal) effect() (*float64, *belay.Interval) {
 	if s.values != nil {
 		ratio, low, high, ok := s.values.Effect()
-		if !ok {
+		if !ok && s.blamed() && s.suspect() {
+			return s.before.effect(), nil
+		} else if !ok {
 			return nil, nil
 		}
 		return &ratio, &belay.Interval{Low: low, High: high}
@@ -120,6 +130,9 @@ func (s *signal) effect() (*float64, *belay.Interval) {
 
 // habits are the quantities that the comparison goes by.
 func (s *signal) habits() []belay.Habit {
+	if s.values != nil && !s.values.Compared() {
+		return nil // the past brings its own measure along
+	}
 	if s.values != nil {
 		h := belay.Habit{Name: belay.HabitMargin, Value: math.Exp(2 * s.values.Spread()), Source: belay.HabitLearned}
 		switch {

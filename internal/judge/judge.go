@@ -302,18 +302,18 @@ func (j *Judge) guilty() []*signal {
 	total := 0.0
 	var guilty []*signal
 	for _, s := range j.signals {
-		total += s.weight * math.Exp(s.logE())
+		total += s.weight * math.Exp(s.worth())
 	}
 	if total < 1/j.policy.FalseRollbackRate {
 		return nil
 	}
 	for _, s := range j.signals {
-		if s.weight > 0 && s.weight*math.Exp(s.logE()) >= 0.2*math.Min(total, 1/j.policy.FalseRollbackRate) {
+		if s.weight > 0 && s.weight*math.Exp(s.worth()) >= 0.2*math.Min(total, 1/j.policy.FalseRollbackRate) {
 			guilty = append(guilty, s)
 		}
 	}
 	slices.SortStableFunc(guilty, func(a, b *signal) int {
-		return cmp.Compare(math.Log(b.weight)+b.logE(), math.Log(a.weight)+a.logE())
+		return cmp.Compare(math.Log(b.weight)+b.worth(), math.Log(a.weight)+a.worth())
 	})
 	return guilty
 }

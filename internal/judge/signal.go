@@ -7,6 +7,7 @@ import (
 	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/level"
 	"github.com/belaydev/belay/internal/judge/limit"
+	"github.com/belaydev/belay/internal/judge/past"
 	"github.com/belaydev/belay/internal/judge/stats"
 	"github.com/belaydev/belay/internal/judge/trail"
 )
@@ -27,6 +28,7 @@ type signal struct {
 
 	cmp        *compare.Comparison // nil for a gauge
 	values     *level.Level        // of a gauge that is compared
+	before     *bet                // of a gauge that is compared: on the past, once it is alone
 	limit      *limit.Share        // the threshold
 	stop       *limit.Share        // the hard stop
 	over       stats.Counts        // this tick: of a histogram, slower than the threshold
@@ -55,6 +57,7 @@ func (s *signal) settle(kind belay.SampleKind) {
 		if s.Compare {
 			s.values = level.New(level.Settings{Direction: levelDirection(s.Direction), SmallestChange: s.SmallestChange,
 				Margin: s.Margin, First: onsetFirst, Warmup: s.watch.Warmup})
+			s.before = newBet(s)
 		}
 		s.gauge = &limit.Gauge{Worse: s.Worse, Limit: s.Threshold, HardStop: s.HardStop}
 		return
@@ -162,11 +165,13 @@ func (s *signal) take(t float64, m *belay.Sample) {
 	case s.gauge != nil && t < 0:
 		if s.values != nil {
 			s.values.Remember(t, m.Instance, m.Value)
+			s.before.Remember(t, m.Value)
 		}
 	case s.gauge != nil:
 		s.gauge.Add(int(c.Side), m.Value)
 		if s.values != nil {
 			s.values.Take(t, level.Side(c.Side), m.Instance, m.Value)
+			s.before.Take(past.Side(c.Side), m.Value)
 		}
 	case t < 0:
 		s.cmp.Remember(t, c)
@@ -208,6 +213,7 @@ func (s *signal) step(t, fresh float64) {
 		s.gauge.Step(t)
 		if s.values != nil {
 			s.values.Step(t, fresh)
+			s.before.step(t, s.values)
 		}
 		return
 	}
@@ -272,9 +278,18 @@ func (s *signal) logE() float64 {
 	case s.cmp != nil:
 		return s.cmp.LogE()
 	case s.values != nil:
-		return s.values.LogE()
+		return s.before.logE(s.values)
 	}
 	return 0
+}
+
+// worth is what the evidence counts for beside that of other signals: it is the logarithm of an e-value.
+func (s *signal) worth() float64 {
+	e := s.logE()
+	if s.before != nil && s.before.placed && s.weight > 0 {
+		return s.before.worth(s.values, e, -math.Log(s.watch.FalseRollbackRate*s.weight))
+	}
+	return e
 }
 
 // logGood is the evidence that the release does no harm by this signal, and whether there is any way to collect it:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type Source struct {
 type Seen struct {
 	Signals []SeenSignal  // those that say most about users first
 	Policy  *judge.Policy // that the stream brings along; nil for none
+	Seconds float64       // from the deployment to the end
 }
 
 // SeenSignal is one signal of a stream.
@@ -56,7 +58,12 @@ func Survey(src Source) (Seen, error) {
 		return seen, err
 	}
 	index := map[string]int{}
+	ticks := 0.0
 	err = src.read(func(t stream.Tick) {
+		if t.T >= 0 {
+			ticks++
+			seen.Seconds = t.T * (1 + 1/math.Max(1, ticks-1)) // the last tick lasts as long as the others
+		}
 		for _, m := range t.Samples {
 			i, ok := index[m.Signal]
 			if !ok {

@@ -49,10 +49,11 @@ func rank(name string) int {
 // weight is the share of the false-rollback rate that a signal gets, relative to the others.
 func weight(name string) float64 { return []float64{0.6, 0.4, 0.1}[rank(name)] }
 
-// Default judges all that a stream holds: every signal is compared, and the one that says most about users is needed
-// to call a release healthy.
+// Default judges all that a stream holds to its end: every signal is compared, and the one that says most about users
+// is needed to call a release healthy.
 func (s Seen) Default() judge.Policy {
 	p := judge.DefaultPolicy()
+	p.Deadline = max(p.Deadline, s.Seconds)
 	stop := p.Signals[0].HardStop
 	p.Signals = nil
 	for _, x := range s.Signals {

@@ -206,10 +206,18 @@ func loglik(e, mu, sd float64) float64 {
 	return mu * (e - mu/2) / (sd * sd)
 }
 
-// LogE returns the logarithm of the evidence against the candidate.
+// LogE returns the logarithm of the evidence against the candidate; none while the difference does not matter.
 func (l *Level) LogE() float64 {
+	if !l.matters() {
+		return 0
+	}
+	return l.Wealth()
+}
+
+// Wealth returns the logarithm of the evidence whether or not the difference matters: what is left of the bet.
+func (l *Level) Wealth() float64 {
 	switch {
-	case l.up == nil && l.down == nil || !l.matters():
+	case l.up == nil && l.down == nil:
 		return 0
 	case l.down == nil:
 		return l.up.LogE()

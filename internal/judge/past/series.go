@@ -316,3 +316,6 @@ func (s *Series) Judged() (so, most float64) {
 	a, b := s.test.Steps()
 	return float64(a) * s.step, float64(b) * s.step
 }
+
+// Seconds are those of a step; 0 before it began.
+func (s *Series) Seconds() float64 { return s.step }

@@ -48,7 +48,7 @@ type Signal struct {
 	Name      string
 	Unit      string           // "%", "s", "/s", "B"
 	Kind      belay.SampleKind // empty: that of the first sample
-	Direction Direction
+	Direction Direction        // empty: higher is worse, or of a value without a limit, either way
 
 	Threshold   *float64 // the limit: a share for events, a value otherwise
 	For         float64  // seconds for which the limit must be broken
@@ -141,7 +141,11 @@ func (s Signal) Filled() Signal {
 	if s.HardStopMin == 0 {
 		s.HardStopMin = 20
 	}
-	if s.Direction == "" {
+	switch {
+	case s.Direction != "" || s.Kind == "": // settled with the kind
+	case s.Kind == belay.KindGauge && s.Threshold == nil && s.HardStop == nil:
+		s.Direction = Either // a limit says which way is worse
+	default:
 		s.Direction = HigherIsWorse
 	}
 	return s
@@ -183,7 +187,7 @@ func (s Signal) problems() []string {
 		}
 	}
 	refuse(slices.Contains([]belay.SampleKind{"", belay.KindEvents, belay.KindCount, belay.KindHistogram, belay.KindGauge}, s.Kind), "kind %q is unknown", s.Kind)
-	refuse(slices.Contains([]Direction{HigherIsWorse, LowerIsWorse, Either}, s.Direction), "direction %q is unknown", s.Direction)
+	refuse(slices.Contains([]Direction{"", HigherIsWorse, LowerIsWorse, Either}, s.Direction), "direction %q is unknown", s.Direction)
 	refuse(s.Kind != belay.KindHistogram || s.Direction == HigherIsWorse, "a histogram can only be judged with %s", HigherIsWorse)
 	refuse(s.Kind != belay.KindEvents && s.Kind != belay.KindCount || s.Direction != Either, "events get worse one way only")
 	refuse(s.Kind != belay.KindCount || s.Threshold == nil && s.HardStop == nil, "a count without a denominator has no limit: give its rate as a gauge")

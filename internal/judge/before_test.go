@@ -1,0 +1,183 @@
+package judge
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/belaydev/belay"
+)
+
+func gauge(arm belay.Arm, instance string, v float64) belay.Sample {
+	return belay.Sample{Signal: "queue", Kind: belay.KindGauge, Arm: arm, Instance: instance, Value: v}
+}
+
+// queue is a value with a daily season.
+func queue(r *rand.Rand, t float64) float64 {
+	return 100 + 30*math.Sin(2*math.Pi*t/86400) + 3*r.NormFloat64()
+}
+
+func queuePolicy(more ...SignalPolicy) Policy {
+	return Policy{Deadline: 3600, Signals: append([]SignalPolicy{{Name: "queue", Kind: belay.KindGauge, Compare: true, Required: true}}, more...)}
+}
+
+// remembered is a judge that saw so many seconds of the past, once a minute.
+func remembered(r *rand.Rand, p Policy, seconds float64) *Judge {
+	j := New(p)
+	for t := -seconds; t < 0; t += 60 {
+		j.Take(belay.Tick{T: t, Samples: []belay.Sample{gauge(belay.ArmBaseline, "", queue(r, t))}})
+	}
+	return j
+}
+
+func TestAValueAloneIsComparedWithItsPast(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		shift     float64
+		direction Direction
+		want      belay.Verdict
+	}{
+		{"nothing changes", 0, "", belay.VerdictHealthy},
+		{"higher", 40, "", belay.VerdictRegressed},
+		{"lower", -40, "", belay.VerdictRegressed},
+		{"lower is better", -40, HigherIsWorse, belay.VerdictHealthy},
+		{"lower is worse", -40, LowerIsWorse, belay.VerdictRegressed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(3, 3))
+			p := queuePolicy()
+			p.Signals[0].Direction = c.direction
+			j := remembered(r, p, 3*86400)
+			for at := 0.0; at <= 3600 && !j.Regressed(); at += 5 {
+				j.Take(belay.Tick{T: at, Samples: []belay.Sample{gauge(belay.ArmCandidate, "", queue(r, at)+c.shift)}})
+			}
+			card := j.Card()
+			e := card.Signals[0]
+			if card.Verdict != c.want || e.Against != belay.AgainstPast {
+				t.Fatalf("%s: %s, against %q (%s)", card.Verdict, card.Reason, e.Against, e.Note)
+			}
+			if c.want != belay.VerdictRegressed {
+				return
+			}
+			if !slices.Equal(card.Culprits, []string{"queue"}) || !strings.Contains(card.Reason, "is usual") || e.EValue < e.Limit ||
+				e.Effect == nil || (*e.Effect > 1) != (c.shift > 0) || *card.DecidedAt > 1200 || *card.FirstBad > 600 {
+				t.Errorf("%s\n%+v", card.Reason, e)
+			}
+		})
+	}
+}
+
+func TestTooLittlePastIsSaidAndLimitsHold(t *testing.T) {
+	limit := 500.0
+	for _, c := range []struct {
+		name      string
+		threshold *float64
+		want      belay.Verdict
+	}{
+		{"no limit", nil, belay.VerdictInsufficient},
+		{"a limit", &limit, belay.VerdictRegressed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(3, 3))
+			p := queuePolicy()
+			p.Signals[0].Threshold, p.Signals[0].For = c.threshold, 30
+			j := remembered(r, p, 1200)
+			for at := 0.0; at <= 600; at += 5 {
+				j.Take(belay.Tick{T: at, Samples: []belay.Sample{gauge(belay.ArmCandidate, "", 900)}})
+			}
+			card := j.Card()
+			if card.Verdict != c.want || !strings.Contains(card.Signals[0].Note, "too little history (have 20 min, need 40 min)") {
+				t.Fatalf("%s: %s; note %q", card.Verdict, card.Reason, card.Signals[0].Note)
+			}
+			if c.threshold == nil && !strings.Contains(card.Reason, "too little history") {
+				t.Error(card.Reason)
+			}
+		})
+	}
+}
+
+// All signals together share the rate: of two, each acts at half of it.
+func TestThePastIsSpentInTheSharedBound(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	p := queuePolicy(SignalPolicy{Name: "other", Kind: belay.KindGauge, Compare: true})
+	j := New(p)
+	two := func(t, shift float64) belay.Tick {
+		a, b := gauge(belay.ArmCandidate, "", queue(r, t)+shift), gauge(belay.ArmCandidate, "", queue(r, t))
+		b.Signal = "other"
+		return belay.Tick{T: t, Samples: []belay.Sample{a, b}}
+	}
+	for at := -2 * 86400.0; at < 0; at += 60 {
+		j.Take(two(at, 0))
+	}
+	for at := 0.0; at <= 3600; at += 60 {
+		j.Take(two(at, 30*at/3600))
+		s := j.signals[0]
+		if acts := s.before.Score() >= math.Log(200); acts != (len(j.guilty()) > 0) {
+			t.Fatalf("at %v s: 1/p %v, guilty %v", at, math.Exp(s.before.Score()), names(j.guilty()))
+		}
+	}
+	if !j.Regressed() || j.Card().Signals[0].Limit != 200 {
+		t.Errorf("%+v", j.Card().Signals[0])
+	}
+}
+
+// A rolling update runs both releases for a while: that is compared side by side, and what follows with the past.
+func TestTheOverlapOfARollingUpdateIsComparedSideBySide(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	p := queuePolicy(SignalPolicy{Name: "error_rate", Kind: belay.KindEvents, Compare: true})
+	p.Signals[0].Required = false
+	j := New(p)
+	tick := func(t, factor float64, candidate, baseline []string) belay.Tick {
+		tick := belay.Tick{T: t}
+		add := func(arm belay.Arm, names []string, rate float64) {
+			level := queue(r, t)
+			for _, name := range names {
+				tick.Samples = append(tick.Samples, gauge(arm, name, level+3*r.NormFloat64()))
+				n, x := 30.0, 0.0
+				for range int(n) {
+					if r.Float64() < rate {
+						x++
+					}
+				}
+				tick.Samples = append(tick.Samples, belay.Sample{Signal: "error_rate", Kind: belay.KindEvents, Arm: arm, Instance: name, N: n, X: x})
+			}
+		}
+		add(belay.ArmBaseline, baseline, 0.01)
+		add(belay.ArmCandidate, candidate, 0.01*factor)
+		return tick
+	}
+	for at := -86400.0; at < 0; at += 60 {
+		j.Take(tick(at, 1, nil, []string{"a", "b"}))
+	}
+	for at := 0.0; at <= 900; at += 5 {
+		mine, base := []string{"c"}, []string{"b"}
+		if at > 300 {
+			mine, base = []string{"c", "d"}, nil
+		}
+		j.Take(tick(at, 1, mine, base))
+		want := belay.AgainstBaseline
+		if at > 400 {
+			want = belay.AgainstBoth
+		}
+		if at < 20 || at > 300 && at <= 400 {
+			continue // until readings suffice, and until the old release is held to be gone
+		}
+		for _, e := range j.Card().Signals {
+			if e.Against != want {
+				t.Fatalf("at %v s %s is compared with %q, want %q: %s", at, e.Signal, e.Against, want, e.Note)
+			}
+		}
+	}
+	if j.Regressed() {
+		t.Fatal(j.Card().Reason)
+	}
+	bad := New(p)
+	for at := 0.0; at <= 300; at += 5 {
+		bad.Take(tick(at, 8, []string{"c"}, []string{"b"}))
+	}
+	if !bad.Regressed() || bad.Card().Signals[1].Against != belay.AgainstBaseline {
+		t.Errorf("a fault in the overlap: %s", bad.Card().Reason)
+	}
+}
