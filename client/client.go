@@ -182,6 +182,22 @@ func (c *Client) LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor s
 		map[string]string{"key": key, "actor": actor}, nil)
 }
 
+// Learned returns what was learned of a service while nothing was deployed, and what the next watch goes by.
+func (c *Client) Learned(ctx context.Context, ref belay.Ref) (belay.LearnedStatus, error) {
+	var s belay.LearnedStatus
+	err := c.call(ctx, http.MethodGet, "/api/v1/services/"+url.PathEscape(ref.Service)+"/"+url.PathEscape(ref.Environment)+"/learned", nil, &s)
+	return s, err
+}
+
+// Forget makes the server forget what it learned of a service, and returns what the next watch goes by then. Of a
+// service of which nothing was learned yet, the error has the code not_found.
+func (c *Client) Forget(ctx context.Context, ref belay.Ref, actor string) (belay.LearnedStatus, error) {
+	var s belay.LearnedStatus
+	err := c.call(ctx, http.MethodPost, "/api/v1/services/"+url.PathEscape(ref.Service)+"/"+url.PathEscape(ref.Environment)+"/learned/forget",
+		map[string]string{"actor": actor}, &s)
+	return s, err
+}
+
 // Health returns the health of the server itself; an unhealthy one is an answer, not an error.
 func (c *Client) Health(ctx context.Context) (belay.ServerHealth, error) {
 	var h belay.ServerHealth

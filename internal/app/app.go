@@ -283,7 +283,7 @@ func (a *App) buildKeepers() error {
 	})
 	var err error
 	a.learner, err = learning.New(learning.Options{
-		Config: a.config, Store: a.store, Reader: a.reader, Memory: a.standing.History, Log: a.part("learning"), Reg: a.reg, Now: a.opts.Now,
+		Config: a.config, Store: a.store, Reader: a.reader, Memory: a.standing.History, Actor: named, Log: a.part("learning"), Reg: a.reg, Now: a.opts.Now,
 	})
 	return err
 }

@@ -40,6 +40,7 @@ type Options struct {
 	Store  Store
 	Reader metric.Reader
 	Memory func(ref belay.Ref) *session.History // what the proxy in front of a service counted
+	Actor  func(name string) string             // who it is for the record, from what a request says
 	Log    *slog.Logger
 	Reg    prometheus.Registerer
 

@@ -51,7 +51,7 @@ func (l *Learner) Forget(ctx context.Context, ref belay.Ref, actor string) (bela
 	if _, ok := l.o.Config().Service(ref); !ok {
 		return belay.LearnedStatus{}, belay.Errorf(belay.CodeNotFound, "there is no service %s", ref).WithNext("add it to the configuration")
 	}
-	if err := l.o.Store.ForgetLearned(ctx, ref, actor); err != nil {
+	if err := l.o.Store.ForgetLearned(ctx, ref, l.o.Actor(actor)); err != nil {
 		return belay.LearnedStatus{}, err
 	}
 	l.anew(ref)

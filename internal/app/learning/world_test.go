@@ -250,7 +250,7 @@ func (w *world) learner(t *testing.T, s learning.Store) *learning.Learner {
 	w.reg = prometheus.NewRegistry()
 	l, err := learning.New(learning.Options{
 		Config: w.config, Store: s, Reader: w.reader,
-		Memory: func(belay.Ref) *session.History { return w.memory }, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Reg: w.reg,
+		Memory: func(belay.Ref) *session.History { return w.memory }, Actor: func(s string) string { return s }, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Reg: w.reg,
 	})
 	if err != nil {
 		t.Fatal(err)

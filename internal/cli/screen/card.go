@@ -11,11 +11,13 @@ import (
 	"github.com/belaydev/belay"
 )
 
-// Card draws a decision card with the policy that it was decided by.
+// Card draws a decision card with what was held to be usual of the service and the policy that it was decided by.
 func (s Style) Card(c belay.Card, candidate, baseline belay.Release) string {
 	text := s.card(c, candidate, baseline)
-	if c.Policy != "" {
-		text += "\n" + s.hang(s.paint(dim, "  policy  "+c.Policy), 10)
+	for _, row := range [][2]string{{"usual", usual(c)}, {"policy", c.Policy}} {
+		if row[1] != "" {
+			text += "\n" + s.hang(s.paint(dim, "  "+pad(row[0], 8)+row[1]), 10)
+		}
 	}
 	return text
 }

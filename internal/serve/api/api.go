@@ -51,6 +51,13 @@ type Services interface {
 	LiftQuarantine(ctx context.Context, ref belay.Ref, key, actor string) error
 }
 
+// Learning tells what was learned of a service.
+type Learning interface {
+	Learned(ctx context.Context, ref belay.Ref) (belay.LearnedStatus, error)
+	// Forget begins anew, and returns what is held of the service then.
+	Forget(ctx context.Context, ref belay.Ref, actor string) (belay.LearnedStatus, error)
+}
+
 // Server tells of belay itself.
 type Server interface {
 	Health(ctx context.Context) belay.ServerHealth
@@ -63,6 +70,7 @@ type Options struct {
 	Deployments Deployments
 	Rollbacks   Rollbacks
 	Services    Services
+	Learning    Learning
 	Server      Server
 	Metrics     http.Handler
 	Token       func() belay.Secret // of the running configuration; an empty one asks for none
@@ -99,6 +107,8 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/v1/services", h.guarded(h.services))
 	mux.Handle("GET /api/v1/services/{service}/{environment}/plan", h.guarded(h.plan))
 	mux.Handle("POST /api/v1/services/{service}/{environment}/quarantine/lift", h.guarded(h.liftQuarantine))
+	mux.Handle("GET /api/v1/services/{service}/{environment}/learned", h.guarded(h.learned))
+	mux.Handle("POST /api/v1/services/{service}/{environment}/learned/forget", h.guarded(h.forget))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, belay.Errorf(belay.CodeNotFound, "there is no %s %s", r.Method, r.URL.Path).WithNext("docs/api.md lists what there is"))
 	})

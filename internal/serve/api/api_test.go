@@ -57,6 +57,15 @@ func (f *fake) Label(_ context.Context, id string, req belay.LabelRequest) (bela
 	return belay.Deployment{ID: id, Label: &belay.Label{Word: req.Label, Reason: req.Reason, Actor: req.Actor}}, f.err
 }
 
+func (f *fake) Learned(_ context.Context, ref belay.Ref) (belay.LearnedStatus, error) {
+	return belay.LearnedStatus{Ref: ref, Hours: 7}, f.err
+}
+
+func (f *fake) Forget(_ context.Context, ref belay.Ref, actor string) (belay.LearnedStatus, error) {
+	f.lifted = "forgotten by " + actor
+	return belay.LearnedStatus{Ref: ref}, f.err
+}
+
 func (f *fake) Ticks(context.Context, string) ([]belay.Tick, error) {
 	return []belay.Tick{{T: 1, Samples: []belay.Sample{{T: 1, Signal: "error_rate", Kind: belay.KindEvents, N: 5}}}, {T: 2}, {T: 3}}, f.err
 }
@@ -106,7 +115,7 @@ func (f *fake) Reload(context.Context) error { return f.err }
 
 func handler(f *fake, token belay.Secret) http.Handler {
 	return api.New(api.Options{
-		Deployments: f, Rollbacks: f, Services: f, Server: f, Metrics: http.NotFoundHandler(),
+		Deployments: f, Rollbacks: f, Services: f, Learning: f, Server: f, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return token }, Hosts: []string{"belay.example.com"}, Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -169,6 +178,12 @@ func TestClientReachesEveryEndpoint(t *testing.T) {
 	}
 	if err := c.LiftQuarantine(ctx, ref, "1.5", "user:ann"); err != nil || f.lifted != "shop/production 1.5 user:ann" {
 		t.Errorf("lift: %q, %v", f.lifted, err)
+	}
+	if s, err := c.Learned(ctx, ref); err != nil || s.Ref != ref || s.Hours != 7 {
+		t.Errorf("learned: %+v, %v", s, err)
+	}
+	if s, err := c.Forget(ctx, ref, "user:ann"); err != nil || s.Ref != ref || s.Hours != 0 || f.lifted != "forgotten by user:ann" {
+		t.Errorf("forget: %+v, %q, %v", s, f.lifted, err)
 	}
 	if h, err := c.Health(ctx); err != nil || h.Status != "healthy" {
 		t.Errorf("health: %+v, %v", h, err)
@@ -307,7 +322,7 @@ func FuzzDeploy(f *testing.F) {
 	f.Add(`{"service":"shop","version":"1"}`)
 	f.Add(`{"service":"shop","environment":"p","version":"1","targets":[{"address":"a:1"}],"register":true}`)
 	f.Add(`{"service":1}`)
-	h := api.New(api.Options{Deployments: &fake{}, Rollbacks: &fake{}, Services: &fake{}, Server: &fake{}, Metrics: http.NotFoundHandler(),
+	h := api.New(api.Options{Deployments: &fake{}, Rollbacks: &fake{}, Services: &fake{}, Learning: &fake{}, Server: &fake{}, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return "" }, Logger: slog.New(slog.DiscardHandler)})
 	f.Fuzz(func(t *testing.T, body string) {
 		req := httptest.NewRequest(http.MethodPost, "/api/v1/deployments", strings.NewReader(body))
