@@ -152,7 +152,7 @@ func (c *cli) root() *cobra.Command {
 	add("deploy", c.deployCommand(), c.verifyCommand(), c.rollbackCommand(), c.planCommand())
 	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), c.judgeCommand())
 	again := lookback.Commands{Terminal: c.Terminal, Config: func() string { return c.config }, Connect: c.connect, Lookup: c.lookup, Takes: takes, Family: family, Services: c.offer(offerServices)}
-	add("learn", c.learnedCommand(), c.labelCommand(), again.Backtest())
+	add("learn", c.learnedCommand(), c.labelCommand(), again.Backtest(), again.Policy())
 	add("steer", append(c.actCommands(), c.liftCommand())...)
 	add("run", c.serveCommand(), c.proxyCommand(), c.configCommand())
 	return root

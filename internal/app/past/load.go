@@ -56,7 +56,7 @@ func (p Policy) Fit(cases []backtest.Case) error {
 			continue
 		}
 		asked[c.Ref] = true
-		if _, err := p.section(c.Ref); err != nil {
+		if _, err := p.Section(c.Ref); err != nil {
 			return belay.Errorf(belay.CodeOf(err), "%s: %w", p.File, err)
 		}
 	}

@@ -20,8 +20,8 @@ type Policy struct {
 	Bare   bool // the file holds the section of one service alone, and is meant for any
 }
 
-// section finds what the file says of a service. Streams may not say what service they are of.
-func (p Policy) section(ref belay.Ref) (replay.Section, error) {
+// Section finds what the file says of a service. Streams may not say what service they are of.
+func (p Policy) Section(ref belay.Ref) (replay.Section, error) {
 	var s config.Service
 	switch {
 	case p.Bare:
@@ -67,7 +67,7 @@ func service(cfg *config.Config, ref belay.Ref) (config.Service, error) {
 // Rule replays cases through the policy. streams is where they come from, nil for other sources.
 func (p Policy) Rule(streams *Streams) backtest.Rule {
 	return backtest.Judged(p.Name, "the policy in "+p.File, func(c *backtest.Case) (judge.Policy, backtest.Watch, error) {
-		sec, err := p.section(c.Ref)
+		sec, err := p.Section(c.Ref)
 		if err != nil {
 			return judge.Policy{}, backtest.Watch{}, err
 		}
@@ -98,8 +98,11 @@ func AsRecorded(streams *Streams) backtest.Rule {
 	})
 }
 
-// JudgePolicy is how a service's section judges a case.
+// JudgePolicy is how a service's section judges a case; nil is any.
 func JudgePolicy(s config.Service, c *backtest.Case) judge.Policy {
+	if c == nil {
+		c = &backtest.Case{}
+	}
 	d := belay.Deployment{Ref: c.Ref, Release: belay.Release{Version: c.Release}, Previous: belay.Release{Version: c.Previous}}
 	return translate.JudgePolicy(s, d, translate.CountsRequests(s))
 }

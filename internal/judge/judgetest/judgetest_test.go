@@ -2,11 +2,15 @@ package judgetest
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge"
 )
 
@@ -73,6 +77,55 @@ func TestAScriptThatIsNotMetFails(t *testing.T) {
 	}
 }
 
+func TestFailuresSayWhatCameInstead(t *testing.T) {
+	s, err := Parse("x", "candidate error_rate 0/100 x30 50/100 x30\nbaseline error_rate 0/100 x60\nexpect by 20s regressed error_rate\nexpect never regressed\nexpect at 50s regressed\nexpect reason \"nonsense\"")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range s.Check() {
+		got = append(got, fmt.Sprintf("%d|%s|%s", f.Line, f.Want, f.Got))
+	}
+	all := strings.Join(got, "\n")
+	for _, want := range []string{"3|regressed error_rate by 20 s|healthy: ", "; it came at 30 s", "4|never regressed|regressed at 30 s: ", `6|"nonsense" in reason|"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("want %q in:\n%s", want, all)
+		}
+	}
+	if len(got) != 3 || s.Expectations() != 3 {
+		t.Errorf("%d failures of %d expectations", len(got), s.Expectations())
+	}
+}
+
+func TestAPolicyOfOnesOwn(t *testing.T) {
+	text := "policy error_rate threshold 2%\ncandidate error_rate 3/100 x30\ncandidate orders =5 x30\nbaseline queue =5 x30\nexpect by 29s regressed error_rate"
+	s, err := ParseOn("x", text, func(list []Signal) (judge.Policy, error) {
+		if want := []Signal{{"error_rate", belay.KindEvents, true}, {"orders", belay.KindGauge, true}, {"queue", belay.KindGauge, false}}; !slices.Equal(list, want) {
+			t.Errorf("signals %+v", list)
+		}
+		p := judge.DefaultPolicy()
+		p.Signals = p.Signals[:1]
+		p.Candidate = "mine"
+		return p, nil
+	})
+	if err != nil || s.Policy.Candidate != "mine" || *s.Policy.Signals[0].Threshold != 0.02 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if err := s.Run(); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseOn("x", text, func([]Signal) (judge.Policy, error) { return judge.Policy{}, errors.New("no such service") }); err == nil || err.Error() != "x: no such service" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestEveryWrongLineIsNamed(t *testing.T) {
+	_, err := Parse("x", "foo\npolicy error_rate threshold\nexpect at 5s fine\nexpect at 5s healthy")
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("want three lines, got %v", err)
+	}
+}
+
 func TestBadScriptsAreRefusedWithTheirLine(t *testing.T) {
 	for script, want := range map[string]string{
 		"expect at 5s healthy\nfoo":                                           "x:2:",
@@ -92,6 +145,9 @@ func TestBadScriptsAreRefusedWithTheirLine(t *testing.T) {
 		"candidate error_rate from soon 1/2\nexpect at 5s healthy":            "whole seconds",
 		"policy cpu_usage gauge threshold NaN\nexpect at 5s healthy":          "want a number",
 		"policy error_rate direction sideways\nexpect at 5s healthy":          "direction",
+		"expect at -5s healthy":                                               "before the deployment",
+		"expect at 200000s healthy":                                           "longer than",
+		"candidate error_rate 1/2 x90000 1/2 x90000\nexpect at 5s healthy":    "longer than",
 		"policy false_rollback_rate 2\nexpect at 5s healthy":                  "false rollback rate",
 		"policy error_rate dispersion 0.5 margin 0.3\nexpect at 5s regressed": "dispersion",
 	} {

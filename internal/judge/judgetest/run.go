@@ -50,51 +50,98 @@ func (q *series) show(tick *belay.Tick, t int) {
 	}
 }
 
+// Failure is an expectation that was not met.
+type Failure struct {
+	Line int    `json:"line"`
+	Want string `json:"want"`
+	Got  string `json:"got"`
+}
+
 // Run judges the script and returns, joined, each expectation that was not met.
 func (s *Script) Run() error {
-	j := judge.New(s.Policy)
-	cards := map[int]belay.Card{}
-	for _, tick := range s.Ticks() {
-		cards[int(tick.T)] = j.Observe(tick)
-	}
 	var failed []error
-	for _, e := range s.expected {
-		if err := s.check(e, cards); err != nil {
-			failed = append(failed, err)
-		}
+	for _, f := range s.Check() {
+		failed = append(failed, fmt.Errorf("%s:%d: want %s, got %s", s.name, f.Line, f.Want, f.Got))
 	}
 	return errors.Join(failed...)
 }
 
-func (s *Script) check(e expectation, cards map[int]belay.Card) error {
-	card, ok := cards[e.at], true
-	switch e.when {
-	case "at":
-		ok = matches(e, card)
-	case "by":
-		for t := 0; t <= e.at; t++ {
-			if card, ok = cards[t], matches(e, cards[t]); ok {
-				break
-			}
+// Check judges the script and returns the expectations that were not met, in the order of the script.
+func (s *Script) Check() []Failure {
+	j := judge.New(s.Policy)
+	found := make([]finding, len(s.expected))
+	for _, tick := range s.Ticks() {
+		card := j.Observe(tick)
+		for i := range found {
+			found[i].see(s.expected[i], int(tick.T), card)
 		}
-	case "never":
-		for t := 0; t < s.to; t++ {
-			if matches(e, cards[t]) {
-				return fmt.Errorf("%s:%d: at %d s: %s: %s", s.name, e.line, t, word(cards[t].Verdict), cards[t].Reason)
-			}
-		}
-		card = cards[s.to-1]
 	}
-	if !ok {
-		return fmt.Errorf("%s:%d: want %s %s %s %d s, got %s %s by %q: %s (missing: %s)", s.name, e.line, word(e.verdict), strings.Join(e.names, " "), e.when, e.at,
-			word(card.Verdict), strings.Join(card.Culprits, " "), card.DecidedBy, card.Reason, strings.Join(card.Missing, "; "))
+	var failed []Failure
+	for i, e := range s.expected {
+		failed = append(failed, found[i].failures(e)...)
+	}
+	return failed
+}
+
+// finding is what became of one expectation.
+type finding struct {
+	met   bool
+	at    int // met then; -1 for never
+	shown belay.Card
+	late  *int // reached then, and too late
+}
+
+// see looks at the card of second t.
+func (f *finding) see(e expectation, t int, card belay.Card) {
+	if t < 0 {
+		return
+	}
+	fits := matches(e, card)
+	switch {
+	case e.when == "never" && !f.met:
+		f.met, f.at, f.shown = fits, t, card // met: it was reached, which should never be
+	case e.when == "at" && t == e.at:
+		f.met, f.at, f.shown = fits, t, card
+	case e.when == "by" && t <= e.at && !f.met:
+		f.met, f.at, f.shown = fits, t, card
+	case e.when != "never" && t > e.at && !f.met && f.late == nil && fits:
+		f.late = &t
+	}
+}
+
+func (f *finding) failures(e expectation) []Failure {
+	want := strings.TrimSpace(word(e.verdict) + " " + strings.Join(e.names, " "))
+	switch {
+	case e.when == "never" && f.met:
+		return []Failure{{e.line, "never " + want, fmt.Sprintf("%s at %d s: %s", want, f.at, f.shown.Reason)}}
+	case e.when != "never" && !f.met:
+		got := tell(f.shown)
+		if f.late != nil {
+			got += fmt.Sprintf("; it came at %d s", *f.late)
+		}
+		return []Failure{{e.line, fmt.Sprintf("%s %s %d s", want, e.when, e.at), got}}
 	}
 	for _, say := range e.says {
-		if got := part(card, say.part); !strings.Contains(got, say.text) {
-			return fmt.Errorf("%s:%d: want %q in %s, got %q", s.name, say.line, say.text, say.part, got)
+		if got := part(f.shown, say.part); !strings.Contains(got, say.text) {
+			return []Failure{{say.line, fmt.Sprintf("%q in %s", say.text, say.part), fmt.Sprintf("%q", got)}}
 		}
 	}
 	return nil
+}
+
+// tell says in a line what a card says.
+func tell(card belay.Card) string {
+	text := word(card.Verdict)
+	if len(card.Culprits) > 0 {
+		text += " " + strings.Join(card.Culprits, " ")
+	}
+	if card.Reason != "" {
+		text += ": " + card.Reason
+	}
+	if len(card.Missing) > 0 {
+		text += " (missing: " + strings.Join(card.Missing, "; ") + ")"
+	}
+	return text
 }
 
 func matches(e expectation, card belay.Card) bool {

@@ -1,6 +1,7 @@
 package judgetest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -58,26 +59,81 @@ type saying struct {
 	part, text string
 }
 
-// Parse reads a script. Errors name the line.
+// maxSeconds is how long a script may be: a day and more.
+const maxSeconds = 100_000
+
+// Parse reads a script that is judged by the default policy and what its own lines change of it. The error names every
+// line that is wrong.
 func Parse(name, text string) (*Script, error) {
-	s := &Script{Policy: judge.DefaultPolicy(), name: name}
-	for i, line := range strings.Split(text, "\n") {
-		words, err := split(line)
-		if err == nil && len(words) > 0 {
-			err = s.line(i+1, words)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
+	return ParseOn(name, text, func([]Signal) (judge.Policy, error) { return judge.DefaultPolicy(), nil })
+}
+
+// Signal is something that a script shows.
+type Signal struct {
+	Name      string
+	Kind      belay.SampleKind
+	Candidate bool // the new release shows it
+}
+
+// ParseOn reads a script whose policy lines change the policy that base answers for the signals of the script.
+func ParseOn(name, text string, base func([]Signal) (judge.Policy, error)) (*Script, error) {
+	s := &Script{name: name}
+	lines := strings.Split(text, "\n")
+	wrong := make([]error, len(lines))
+	words := make([][]string, len(lines))
+	pass := func(policies bool) {
+		for i, w := range words {
+			if wrong[i] == nil && len(w) > 0 && (w[0] == "policy") == policies {
+				wrong[i] = s.line(i+1, w)
+			}
 		}
 	}
-	if err := s.Policy.Validate(); err != nil {
+	for i, line := range lines {
+		words[i], wrong[i] = split(line)
+	}
+	pass(false)
+	var err error
+	if s.Policy, err = base(s.Signals()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(s.expected) == 0 {
+	pass(true)
+	for i := range wrong {
+		if wrong[i] != nil {
+			wrong[i] = fmt.Errorf("%s:%d: %w", name, i+1, wrong[i])
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
+	}
+	switch err := s.Policy.Validate(); {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case len(s.expected) == 0:
 		return nil, fmt.Errorf("%s: nothing is expected: add an expect line", name)
+	case s.to-s.from > maxSeconds:
+		return nil, fmt.Errorf("%s: it is %d seconds long; scripts may not be longer than %d", name, s.to-s.from, maxSeconds)
 	}
 	return s, nil
 }
+
+// Signals are what the script shows, in the order in which it names them first.
+func (s *Script) Signals() []Signal {
+	var out []Signal
+	for _, q := range s.series {
+		if q.health != nil || q.source != "" {
+			continue
+		}
+		i := slices.IndexFunc(out, func(x Signal) bool { return x.Name == q.sample.Signal })
+		if i < 0 {
+			i, out = len(out), append(out, Signal{Name: q.sample.Signal, Kind: q.sample.Kind})
+		}
+		out[i].Candidate = out[i].Candidate || q.sample.Arm != belay.ArmBaseline
+	}
+	return out
+}
+
+// Expectations counts what is expected.
+func (s *Script) Expectations() int { return len(s.expected) }
 
 // split cuts a line into words; "..." and {...} hold words together.
 func split(line string) ([]string, error) {
@@ -174,6 +230,9 @@ func (s *Script) steps(q series, words []string) error {
 				return fmt.Errorf("read %q: want x and a count, such as x30", words[i])
 			}
 		}
+		if len(q.steps)+times > maxSeconds {
+			return fmt.Errorf("read %q: the series is longer than %d seconds", words[i], maxSeconds)
+		}
 		for range times {
 			q.steps = append(q.steps, st)
 		}
@@ -251,6 +310,9 @@ func (s *Script) expect(line int, w []string) error {
 		at, err := wholeSeconds(w[1])
 		if err != nil {
 			return err
+		}
+		if at < 0 {
+			return fmt.Errorf("read time %q: nothing is decided before the deployment", w[1])
 		}
 		e.when, e.at, w = w[0], at, w[2:]
 		s.to = max(s.to, at+1)
