@@ -27,6 +27,7 @@ import (
 	"github.com/belaydev/belay/internal/app/labels"
 	"github.com/belaydev/belay/internal/app/learning"
 	"github.com/belaydev/belay/internal/app/proof"
+	"github.com/belaydev/belay/internal/app/record"
 	"github.com/belaydev/belay/internal/app/scrape"
 	"github.com/belaydev/belay/internal/app/standing"
 	"github.com/belaydev/belay/internal/app/upkeep"
@@ -79,6 +80,7 @@ type App struct {
 	upkeep     *upkeep.Upkeep
 	learner    *learning.Learner
 	*labels.Labels
+	*record.Records
 
 	life     sync.Mutex // held by Start and Stop throughout
 	phase    phase
@@ -159,6 +161,7 @@ func (a *App) build(ctx context.Context, cfg *config.Config) error {
 	}
 	a.stops.Push("store", func(context.Context) error { return a.store.Close() })
 	a.Labels = &labels.Labels{Store: a.store, Now: a.now, Actor: named}
+	a.Records = &record.Records{Store: a.store, Subscribe: a.SubscribeDeployment, Policy: a.judgePolicy}
 	if err := a.openMetrics(cfg); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"math"
 	"net"
 	"slices"
 	"time"
@@ -135,11 +134,6 @@ func (a *App) Deployments(ctx context.Context, f belay.DeploymentFilter) ([]bela
 	return a.store.Deployments(ctx, f)
 }
 
-// Ticks returns all that was seen of a deployment, oldest first.
-func (a *App) Ticks(ctx context.Context, id string) ([]belay.Tick, error) {
-	return a.store.Ticks(ctx, id, -math.MaxFloat64)
-}
-
 // Act asks something of a deployment.
 func (a *App) Act(ctx context.Context, id string, req belay.ActRequest) (belay.Deployment, error) {
 	known := []belay.Act{belay.ActPause, belay.ActResume, belay.ActPromote, belay.ActAbort, belay.ActDeployed, belay.ActFailed}
@@ -162,42 +156,6 @@ func (a *App) Act(ctx context.Context, id string, req belay.ActRequest) (belay.D
 		}
 	}
 	return a.conductor.Ask(ctx, id, req.Act, named(req.Actor), req.Reason)
-}
-
-// Timeline returns the events of a deployment and of its rollback, oldest first.
-func (a *App) Timeline(ctx context.Context, id string) ([]belay.Event, error) {
-	d, err := a.store.Deployment(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	events, err := a.store.Events(ctx, belay.EventFilter{Deployment: d.ID})
-	if err != nil || d.Rollback == "" {
-		return events, err
-	}
-	more, err := a.store.Events(ctx, belay.EventFilter{Rollback: d.Rollback})
-	if err != nil {
-		return nil, err
-	}
-	return merged(events, more), nil
-}
-
-// merged puts the events of two lists into one, each once, by time. Each list keeps its own order, which is that
-// in which things happened, whatever the clock did.
-func merged(a, b []belay.Event) []belay.Event {
-	seen := map[string]bool{}
-	for _, e := range a {
-		seen[e.ID] = true
-	}
-	b = slices.DeleteFunc(b, func(e belay.Event) bool { return seen[e.ID] })
-	out := make([]belay.Event, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if b[0].Time.Before(a[0].Time) {
-			out, b = append(out, b[0]), b[1:]
-		} else {
-			out, a = append(out, a[0]), a[1:]
-		}
-	}
-	return append(append(out, a...), b...)
 }
 
 // SubscribeDeployment delivers the newest state of a deployment after each change.

@@ -17,7 +17,7 @@ import (
 // handler is the HTTP API over the parts.
 func (a *App) handler() http.Handler {
 	return api.New(api.Options{
-		Deployments: a, Rollbacks: a, Services: a, Learning: a.learner, Server: a,
+		Deployments: a, Evidence: a, Rollbacks: a, Services: a, Learning: a.learner, Server: a,
 		Metrics: promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{Registry: a.reg}),
 		Token:   a.Token, Hosts: a.hosts(), Logger: a.part("api"),
 	})

@@ -61,7 +61,7 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 		}
 		o.Metrics = c
 	}
-	return session.New(o), nil
+	return a.Noting(session.New(o), d), nil
 }
 
 // lastTick is the time of the newest tick of a deployment that is on record.
@@ -83,11 +83,15 @@ func (a *App) lastTick(ctx context.Context, d belay.Deployment) (t float64, foun
 // judge makes a fresh judge for a deployment. Without a proxy or a selector, whether requests can be counted is
 // known only once a target could be scraped.
 func (a *App) judge(d belay.Deployment) watch.Judge {
+	return session.Requiring(judge.New(a.judgePolicy(d)), config.ErrorRate)
+}
+
+func (a *App) judgePolicy(d belay.Deployment) judge.Policy {
 	s, ok := a.config().Service(d.Ref)
 	if !ok {
-		return judge.New(judge.DefaultPolicy())
+		return judge.DefaultPolicy()
 	}
-	return session.Requiring(judge.New(translate.JudgePolicy(s, d, translate.CountsRequests(s))), config.ErrorRate)
+	return translate.JudgePolicy(s, d, translate.CountsRequests(s))
 }
 
 // countsRequests tells whether the requests of a service can be counted: by its proxy, by an external server that

@@ -155,6 +155,7 @@ func TestBadReleaseIsTakenBack(t *testing.T) {
 			o := e.options(t, "")
 			a := started(t, o)
 			d := e.deploy(t, a, "1.1-bad", "1.0")
+			followed := follow(t, a, d.ID)
 			if at != belay.StateWatching {
 				e.visit(t)
 			}
@@ -178,6 +179,10 @@ func TestBadReleaseIsTakenBack(t *testing.T) {
 			events, err := c.Timeline(t.Context(), d.ID)
 			if err != nil {
 				t.Fatal(err)
+			}
+			whole := recordedAlike(t, c, d)
+			if live, err := followed(); at == "" && (err != nil || live != whole) || !strings.HasPrefix(whole, live) {
+				t.Errorf("followed while it was watched: %v, %d bytes; afterwards %d bytes", err, len(live), len(whole))
 			}
 			proofs := 0
 			for i, ev := range events {

@@ -15,6 +15,7 @@ import (
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
 	"github.com/belaydev/belay/internal/cli/engine"
+	"github.com/belaydev/belay/internal/cli/evidence"
 	"github.com/belaydev/belay/internal/cli/exit"
 	"github.com/belaydev/belay/internal/cli/lookback"
 	"github.com/belaydev/belay/internal/cli/terminal"
@@ -116,7 +117,7 @@ func (c *cli) root() *cobra.Command {
 		SilenceErrors: true,
 		Version:       Version(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if more := cmd.Annotations[formats]; c.output != "text" && c.output != "json" && (c.output != more || more == "") {
+			if more := cmd.Annotations[evidence.Formats]; c.output != "text" && c.output != "json" && (c.output != more || more == "") {
 				return belay.Errorf(belay.CodeInvalid, "--output %q is unknown", c.output).WithNext("use text or json%s", strings.TrimSuffix(" or "+more, " or "))
 			}
 			c.JSON = c.output == "json"
@@ -150,7 +151,9 @@ func (c *cli) root() *cobra.Command {
 		}
 	}
 	add("deploy", c.deployCommand(), c.verifyCommand(), c.rollbackCommand(), c.planCommand())
-	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), c.judgeCommand())
+	seen := evidence.Commands{Terminal: c.Terminal, Output: func() string { return c.output }, Connect: c.connect, Newest: c.newest, Takes: takes, Offer: c.offer(offerBoth),
+		Problems: func(file string, err error) error { c.config = file; return c.problems(err) }}
+	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), seen.Record(), seen.Judge())
 	again := lookback.Commands{Terminal: c.Terminal, Config: func() string { return c.config }, Connect: c.connect, Lookup: c.lookup, Takes: takes, Family: family, Services: c.offer(offerServices)}
 	add("learn", c.learnedCommand(), c.labelCommand(), again.Backtest(), again.Policy())
 	add("steer", append(c.actCommands(), c.liftCommand())...)

@@ -205,7 +205,7 @@ func (w *world) Ready(context.Context) error  { return w.err }
 func (w *world) Reload(context.Context) error { return w.err }
 
 func (w *world) handler(token belay.Secret) http.Handler {
-	return api.New(api.Options{Deployments: w, Rollbacks: w, Services: w, Learning: w, Server: w, Metrics: http.NotFoundHandler(),
+	return api.New(api.Options{Deployments: w, Evidence: w, Rollbacks: w, Services: w, Learning: w, Server: w, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return token }, Logger: slog.New(slog.DiscardHandler)})
 }
 

@@ -108,7 +108,7 @@ func TestJudgeRefuses(t *testing.T) {
 		says []string
 	}{
 		{[]string{"judge"}, []string{"one file"}},
-		{[]string{"judge", "none.jsonl"}, []string{"there is no file none.jsonl", "docs/streams.md"}},
+		{[]string{"judge", "none.jsonl"}, []string{"there is no file none.jsonl", "belay record"}},
 		{[]string{"judge", t.TempDir()}, []string{"is a folder"}},
 		{[]string{"judge", file(t, "e.jsonl", evidence(60, 0.06)+"{")}, []string{"e.jsonl:121: "}},
 		{[]string{"judge", file(t, "e.jsonl", evidence(2, 0)), "--service", "shop"}, []string{"add --policy"}},

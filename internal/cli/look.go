@@ -9,6 +9,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
+	"github.com/belaydev/belay/internal/cli/evidence"
 	"github.com/belaydev/belay/internal/cli/follow"
 	"github.com/belaydev/belay/internal/cli/lookback"
 )
@@ -107,52 +108,83 @@ regressions, with 95 % intervals.`,
 }
 
 func (c *cli) showCommand() *cobra.Command {
-	return &cobra.Command{
+	chart := false
+	cmd := &cobra.Command{
 		Use:   "show DEPLOYMENT | ROLLBACK | SERVICE",
 		Short: "Decision card, rollback, certificate and timeline of one deployment",
 		Long: `Decision card, rollback, certificate and timeline of one deployment. The id may be shortened as long as it stays
-unique; the name of a service means its newest deployment.`,
-		Example:           "  belay show d-01kdexample\n  belay show shop --output json",
+unique; the name of a service means its newest deployment. --chart shows the decision card alone, with small charts of each
+signal; --output svg is the same as a picture, which can stand in a pull request.`,
+		Example:           "  belay show d-01kdexample\n  belay show shop --chart\n  belay show shop --output json\n  belay show shop --output svg > card.svg",
 		Args:              takes(1, 1, "one deployment, rollback or service"),
+		Annotations:       map[string]string{evidence.Formats: "svg"},
 		ValidArgsFunction: c.offer(offerBoth),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.connect()
 			if err != nil {
 				return err
 			}
-			return c.show(cmd.Context(), api, args[0])
+			return c.show(cmd.Context(), api, args[0], chart)
 		},
 	}
+	cmd.Flags().BoolVar(&chart, "chart", false, "the decision card with small charts of each signal")
+	return cmd
 }
 
-func (c *cli) show(ctx context.Context, api *client.Client, id string) error {
+func (c *cli) show(ctx context.Context, api *client.Client, id string, chart bool) error {
 	if strings.HasPrefix(id, "r-") {
+		if chart || c.output == "svg" {
+			return belay.Errorf(belay.CodeInvalid, "a rollback has no decision card").WithNext("name the deployment that was taken back")
+		}
 		r, err := api.GetRollback(ctx, id)
 		if err != nil {
 			return err
 		}
 		return c.Print(r, func() string { return c.Style().RollbackFinal(r) })
 	}
-	if !strings.HasPrefix(id, "d-") {
-		list, err := api.Deployments(ctx, belay.DeploymentFilter{Service: id, Limit: 1})
+	id, err := c.newest(ctx, api, id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.output == "svg":
+		return api.CardSVG(ctx, id, c.Out)
+	case chart:
+		d, err := api.Deployment(ctx, id)
 		if err != nil {
 			return err
 		}
-		if len(list) == 0 {
-			all, err := api.Services(ctx)
-			if err != nil {
-				return err
-			}
-			if _, err := pick(all, id, ""); belay.CodeOf(err) == belay.CodeNotFound {
-				return err
-			}
-			return belay.Errorf(belay.CodeNotFound, "no deployment of %s is known", id).WithNext("begin one with: belay deploy %s --version VERSION", id)
+		card, err := api.Card(ctx, d.ID)
+		if err != nil {
+			return err
 		}
-		id = list[0].ID
+		return c.Print(card, func() string { return c.Style().Charts(card, d.Release.String(), d.Previous.Version) })
 	}
 	r, err := follow.Read(ctx, api, id)
 	if err != nil {
 		return err
 	}
 	return c.Print(r, func() string { return c.Style().Report(r) })
+}
+
+// newest is the id of a deployment: as it was given, or of the newest one of a service.
+func (c *cli) newest(ctx context.Context, api *client.Client, name string) (string, error) {
+	if strings.HasPrefix(name, "d-") {
+		return name, nil
+	}
+	list, err := api.Deployments(ctx, belay.DeploymentFilter{Service: name, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(list) > 0 {
+		return list[0].ID, nil
+	}
+	all, err := api.Services(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := pick(all, name, ""); belay.CodeOf(err) == belay.CodeNotFound {
+		return "", err
+	}
+	return "", belay.Errorf(belay.CodeNotFound, "no deployment of %s is known", name).WithNext("begin one with: belay deploy %s --version VERSION", name)
 }

@@ -84,9 +84,9 @@ func (e *eye) renew() {
 	}
 }
 
-// counted is what the judge sees of a tick: health counts from the end of the deploy on. It is so for the ticks
+// Counted is what the judge sees of a tick: health counts from the end of the deploy on. It is so for the ticks
 // that are replayed too.
-func counted(d belay.Deployment, t belay.Tick) belay.Tick {
+func Counted(d belay.Deployment, t belay.Tick) belay.Tick {
 	if d.DeployedAt.IsZero() || t.T < d.DeployedAt.Sub(d.CreatedAt).Seconds() {
 		t.Health = nil
 	}
@@ -180,7 +180,7 @@ func (w *watcher) recall(ctx context.Context, d belay.Deployment, l *look) error
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("judge stored ticks, %d of %d: %w", i, len(ticks), err)
 		}
-		card := l.judge.Observe(counted(d, t))
+		card := l.judge.Observe(Counted(d, t))
 		l.before, l.seen = &card, t.T
 	}
 	return nil
@@ -226,7 +226,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 		// The crash may have come between the evidence and the decision.
 		w.apply(ctx, state.Looked{Card: *l.before, Now: w.c.o.Now()})
 	}
-	card := e.judge.Observe(counted(w.d, l.tick))
+	card := e.judge.Observe(Counted(w.d, l.tick))
 	if len(card.Health) == 0 {
 		card.Health = l.tick.Health // to be shown, if not to be judged by
 	}

@@ -1,7 +1,9 @@
-// Package evidence opens what "belay judge" judges, and reads what it is to judge by. It judges nothing.
+// Package evidence has the commands about what a watch saw: "belay record" writes it down, "belay judge" judges it.
+// They decide nothing; package cli gives them the terminal and the way to a server.
 package evidence
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +11,30 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/client"
 	"github.com/belaydev/belay/internal/app"
 	"github.com/belaydev/belay/internal/app/replay"
 	"github.com/belaydev/belay/internal/cli/terminal"
 	"github.com/belaydev/belay/internal/config"
 )
+
+// Commands are what the commands share with the rest of the command line.
+type Commands struct {
+	*terminal.Terminal
+	Output   func() string // format of the answer
+	Connect  func() (*client.Client, error)
+	Newest   func(ctx context.Context, api *client.Client, name string) (id string, err error) // of a service, or the deployment itself
+	Problems func(file string, err error) error                                                // of a configuration, a line each
+	Takes    func(least, most int, what string) cobra.PositionalArgs
+	// Offer completes the names of services and deployments.
+	Offer func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+}
+
+// Formats is the annotation of a command that can answer in one more format than text and json.
+const Formats = "formats"
 
 // Open makes a stream of a file, or of standard input for "-", that can be read more than once. done gives back what
 // was kept for that.
@@ -31,7 +51,7 @@ func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), er
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return src, done, belay.Errorf(belay.CodeInvalid, "there is no file %s", file).
-			WithNext("write one: docs/streams.md says how")
+			WithNext("record one with \"belay record SERVICE --file %s\", or write one: docs/streams.md says how", file)
 	case err != nil:
 		return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 	case info.IsDir():

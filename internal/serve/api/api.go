@@ -68,6 +68,7 @@ type Server interface {
 // Options are the parts of a Handler; all are needed, except Token.
 type Options struct {
 	Deployments Deployments
+	Evidence    Evidence
 	Rollbacks   Rollbacks
 	Services    Services
 	Learning    Learning
@@ -97,6 +98,9 @@ func New(o Options) http.Handler {
 	mux.Handle("POST /api/v1/deployments/{id}/label", h.guarded(h.label))
 	mux.Handle("GET /api/v1/deployments/{id}/ticks", h.guarded(h.ticks))
 	mux.Handle("GET /api/v1/deployments/{id}/timeline", h.guarded(h.timeline))
+	mux.Handle("GET /api/v1/deployments/{id}/evidence", h.guarded(h.evidence))
+	mux.Handle("GET /api/v1/deployments/{id}/card", h.guarded(h.card))
+	mux.Handle("GET /api/v1/deployments/{id}/card.svg", h.guarded(h.cardSVG))
 	mux.Handle("GET /api/v1/deployments/{id}/watch", h.guarded(h.watchDeployment))
 
 	mux.Handle("POST /api/v1/rollbacks", h.guarded(h.rollback))

@@ -115,7 +115,7 @@ func (f *fake) Reload(context.Context) error { return f.err }
 
 func handler(f *fake, token belay.Secret) http.Handler {
 	return api.New(api.Options{
-		Deployments: f, Rollbacks: f, Services: f, Learning: f, Server: f, Metrics: http.NotFoundHandler(),
+		Deployments: f, Evidence: f, Rollbacks: f, Services: f, Learning: f, Server: f, Metrics: http.NotFoundHandler(),
 		Token: func() belay.Secret { return token }, Hosts: []string{"belay.example.com"}, Logger: slog.New(slog.DiscardHandler),
 	})
 }

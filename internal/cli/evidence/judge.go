@@ -1,4 +1,4 @@
-package cli
+package evidence
 
 import (
 	"os"
@@ -7,25 +7,22 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app/replay"
-	"github.com/belaydev/belay/internal/cli/evidence"
 	"github.com/belaydev/belay/internal/cli/exit"
 )
-
-// formats is the annotation of a command that can answer in one more format than text and json.
-const formats = "formats"
 
 type judgeFlags struct {
 	policy, svg string
 	choice      belay.Ref
 }
 
-func (c *cli) judgeCommand() *cobra.Command {
+// Judge is "belay judge".
+func (c Commands) Judge() *cobra.Command {
 	var f judgeFlags
 	cmd := &cobra.Command{
 		Use:   "judge FILE",
 		Short: "Judge recorded evidence: no server, no state",
 		Long: `Judge recorded evidence as a watch would have, without a server and without keeping anything. FILE is an evidence
-stream (docs/streams.md): JSON Lines, one reading of one instance a line;
+stream (docs/streams.md), as "belay record" writes it or anybody else: JSON Lines, one reading of one instance a line;
 - is standard input. The same stream and policy give the same answer, byte for byte. A stream that is not right to its
 last line is refused, with the number of the line.
 
@@ -37,9 +34,10 @@ The verdict is regressed if the release ever was called that; judging stops ther
 code is 0 for healthy, 3 for regressed, 5 for insufficient and blind.`,
 		Example: `  belay judge evidence.jsonl
   belay judge evidence.jsonl --policy belay.yaml --service shop
+  belay record shop | belay judge - --output json
   belay judge evidence.jsonl --svg card.svg`,
-		Args:        takes(1, 1, "one file, or - for standard input"),
-		Annotations: map[string]string{formats: "svg"},
+		Args:        c.Takes(1, 1, "one file, or - for standard input"),
+		Annotations: map[string]string{Formats: "svg"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			return c.judge(args[0], f)
 		},
@@ -54,11 +52,11 @@ code is 0 for healthy, 3 for regressed, 5 for insufficient and blind.`,
 	return cmd
 }
 
-func (c *cli) judge(file string, f judgeFlags) error {
+func (c Commands) judge(file string, f judgeFlags) error {
 	if f.policy == "" && f.choice != (belay.Ref{}) {
 		return belay.Errorf(belay.CodeInvalid, "--service and --env choose from the file that --policy names, and there is none").WithNext("add --policy belay.yaml")
 	}
-	src, done, err := evidence.Open(c.Terminal, file)
+	src, done, err := Open(c.Terminal, file)
 	defer done()
 	if err != nil {
 		return err
@@ -75,7 +73,7 @@ func (c *cli) judge(file string, f judgeFlags) error {
 			return belay.Errorf(belay.CodeInvalid, "write the picture: %w", err).WithNext("name another file with --svg")
 		}
 	}
-	if c.output == "svg" {
+	if c.Output() == "svg" {
 		c.Say(string(judged.SVG()))
 	} else if err := c.Print(judged, func() string {
 		return c.Style().Charts(judged.Card, judged.Candidate, judged.Baseline)
@@ -86,7 +84,7 @@ func (c *cli) judge(file string, f judgeFlags) error {
 }
 
 // judged judges by what the flags name, by what the stream brings along, or by all that is in it.
-func (c *cli) judged(src replay.Source, f judgeFlags) (replay.Judgement, error) {
+func (c Commands) judged(src replay.Source, f judgeFlags) (replay.Judgement, error) {
 	if f.policy == "" {
 		return replay.File(src)
 	}
@@ -94,10 +92,9 @@ func (c *cli) judged(src replay.Source, f judgeFlags) (replay.Judgement, error) 
 	if err != nil {
 		return replay.Judgement{}, err
 	}
-	section, err := evidence.Section(f.policy, f.choice, seen.Names())
+	section, err := Section(f.policy, f.choice, seen.Names())
 	if err != nil {
-		c.config = f.policy
-		return replay.Judgement{}, c.problems(err)
+		return replay.Judgement{}, c.Problems(f.policy, err)
 	}
 	p, err := seen.Of(section)
 	if err != nil {
