@@ -5,29 +5,50 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/belaydev/belay/internal/judge/level"
+	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/past"
 	"github.com/belaydev/belay/internal/judge/phrase"
 	"github.com/belaydev/belay/internal/judge/placebo"
 )
 
-// bet is the comparison of a value with its own past. It begins once no old release is read beside the candidate, with
-// what is left of the bet on the comparison side by side: nothing was put on that, all of it; else half, so that either
-// may go on.
-//
-// The p-value of the past is valid over the whole watch. It is spent all at once, as the e-value that is worth 1/a when
-// p <= a and nothing otherwise; a is what this signal may spend of the false-rollback rate, times the stake. So the
-// bound on all signals together holds as it stands.
-type bet struct {
-	*past.Series
-	placed bool
-	stake  float64 // logarithm of what is put on the past
-	level  float64 // logarithm of the share of the side-by-side evidence that is kept; -Inf when it is all staked
+// longPast is the history, in seconds, from which on what is counted is compared with its own past by placebos too. A
+// shorter one does not show what a day does by itself; the rate of the past, its worst minute, and a margin must do.
+const longPast = 24 * 3600
+
+// newBet begins the comparison with the past.
+func newBet(s *signal) *past.Bet {
+	set := past.Settings{Direction: placeboDirection(s.Direction), MinEffect: s.SmallestChange, Length: s.watch.Deadline, Warmup: s.watch.Warmup}
+	b := &past.Bet{}
+	if s.Kind != belay.KindGauge {
+		set.Ratio, set.Least = true, longPast
+		b.Matters = s.matters
+	}
+	if s.Kind == belay.KindEvents { // bad ones are counted
+		set.Direction, set.MinEffect = placebo.Higher, placebo.DefaultMinEffect
+	}
+	b.Series = past.New(set)
+	return b
 }
 
-func newBet(s *signal) *bet {
-	return &bet{Series: past.New(past.Settings{Direction: placeboDirection(s.Direction), MinEffect: s.SmallestChange,
-		Length: s.watch.Deadline, Warmup: s.watch.Warmup})}
+// matters tells whether a change of what is counted is worth acting on: of the share of bad events, of the mean of a
+// histogram, of the rate of a count.
+func (s *signal) matters(actual, usual float64) bool {
+	switch {
+	case s.Kind == belay.KindEvents:
+		return actual-usual >= s.SmallestChange
+	case s.Direction == LowerIsWorse:
+		return actual <= usual*(1-s.SmallestChange)
+	}
+	return actual >= usual*(1+s.SmallestChange) && actual-usual >= s.SmallestShift()
+}
+
+// counted is what a sample adds to numerator and denominator of the comparison with the past.
+func (s *signal) counted(c *compare.Sample) (sum, n float64) {
+	if s.Kind == belay.KindHistogram {
+		return c.Sum, c.N
+	}
+	return c.X, c.N
 }
 
 func placeboDirection(d Direction) placebo.Direction {
@@ -41,46 +62,8 @@ func placeboDirection(d Direction) placebo.Direction {
 	return placebo.Higher
 }
 
-// step closes the tick at t.
-func (b *bet) step(t float64, beside *level.Level) {
-	b.Step(t)
-	if b.placed || !b.Begun() {
-		return
-	}
-	b.placed, b.stake, b.level = true, 0, math.Inf(-1)
-	if beside.Compared() {
-		b.stake, b.level = beside.Wealth()-math.Ln2, -math.Ln2
-	}
-}
-
-// logE is the evidence as it is shown: the stronger of both.
-func (b *bet) logE(beside *level.Level) float64 {
-	if !b.placed {
-		return beside.LogE()
-	}
-	return math.Max(b.Score()+b.stake, b.beside(beside))
-}
-
-// beside is what is left of the evidence side by side.
-func (b *bet) beside(l *level.Level) float64 {
-	if math.IsInf(b.level, -1) {
-		return b.level
-	}
-	return l.LogE() + b.level
-}
-
-// worth is the logarithm of the e-value of both together; at is the one at which the signal acts alone.
-func (b *bet) worth(l *level.Level, shown, at float64) float64 {
-	if b.Score()+b.stake >= at {
-		return shown
-	}
-	return b.beside(l)
-}
-
 // blamed tells whether it is the past that speaks against the candidate most.
-func (s *signal) blamed() bool {
-	return s.before != nil && s.before.placed && s.before.Score()+s.before.stake > s.before.beside(s.values)
-}
+func (s *signal) blamed() bool { return s.before.Blames(s.other()) }
 
 // nearly is how near to acting the evidence of the past is suspicious: it is not taken back when nothing follows.
 const nearly = 3
@@ -94,25 +77,9 @@ func (s *signal) suspect() bool {
 	return s.logE() >= least
 }
 
-// since is when what speaks against the candidate began.
-func (b *bet) since() float64 {
-	from, _ := b.Span(b.Test().Finding())
-	return from
-}
-
-// effect is the ratio of what was seen to what was to be expected; nil where nothing was found, or a ratio says nothing.
-func (b *bet) effect() *float64 {
-	f := b.Test().Finding()
-	if !(f.Usual > 0 && f.Actual >= 0) {
-		return nil
-	}
-	ratio := f.Actual / f.Usual
-	return &ratio
-}
-
 // unmeasured says why a value cannot be compared with anything; "" when it can, or when that is not known yet.
 func (s *signal) unmeasured() string {
-	if s.before == nil || !s.before.Tried() || s.values.Compared() {
+	if s.values == nil || !s.before.Tried() || s.values.Compared() {
 		return ""
 	}
 	switch why, have, need := s.before.Lack(); why {
@@ -163,6 +130,9 @@ func (s *signal) pastNote() string {
 func (j *Judge) pastText(s *signal) string {
 	f := s.before.Test().Finding()
 	from, to := s.before.Span(f)
+	if s.Kind == belay.KindEvents && s.Direction == LowerIsWorse {
+		f.Actual, f.Usual = 1-f.Actual, 1-f.Usual
+	}
 	what := fmt.Sprintf("is %s where %s is usual", s.Text(f.Actual), s.Text(f.Usual))
 	switch f.Family {
 	case placebo.Variance:
@@ -172,6 +142,9 @@ func (j *Judge) pastText(s *signal) string {
 	case placebo.Flat:
 		what = fmt.Sprintf("stands still at %s", s.Text(f.Actual))
 	default:
+	}
+	if s.Kind == belay.KindHistogram {
+		what += " on average"
 	}
 	worse := "none"
 	if f.AsBad > 0 {

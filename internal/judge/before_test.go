@@ -181,3 +181,66 @@ func TestTheOverlapOfARollingUpdateIsComparedSideBySide(t *testing.T) {
 		t.Errorf("a fault in the overlap: %s", bad.Card().Reason)
 	}
 }
+
+// requests are those of a minute: errors, and times around a second.
+func requests(r *rand.Rand, t, rate, slow float64) []belay.Sample {
+	n, x, sum := 60.0, 0.0, 0.0
+	le, count := []float64{0.5, 1, 2, 4}, make([]float64, 4)
+	for range int(n) {
+		if r.Float64() < rate {
+			x++
+		}
+		took := slow * math.Exp(0.4*r.NormFloat64())
+		sum += took
+		for i, b := range le {
+			if took <= b {
+				count[i]++
+			}
+		}
+	}
+	arm := belay.ArmCandidate
+	if t < 0 {
+		arm = belay.ArmBaseline
+	}
+	return []belay.Sample{
+		{Signal: "error_rate", Kind: belay.KindEvents, Arm: arm, N: n, X: x},
+		{Signal: "response_time", Kind: belay.KindHistogram, Arm: arm, N: n, Sum: sum, LE: le, Count: count},
+	}
+}
+
+// What is counted is compared with a long past by placebos too: by time of day, where its worst minute hides a fault.
+func TestCountsAloneAreComparedWithALongPast(t *testing.T) {
+	usual := func(t float64) float64 { return 0.04 * (1 - 0.9*math.Cos(2*math.Pi*t/86400)) } // least at 0
+	for _, c := range []struct {
+		name         string
+		hours        float64
+		errors, slow float64
+		culprit      string
+	}{
+		{"nothing changes", 72, 1, 1, ""},
+		{"errors", 72, 8, 1, "error_rate"},
+		{"slow answers", 72, 1, 1.7, "response_time"},
+		{"errors, an hour of past", 1, 8, 1, "error_rate"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 5))
+			p := DefaultPolicy()
+			p.Deadline = 3600
+			j := New(p)
+			for at := -3600 * c.hours; at < 0; at += 60 {
+				j.Take(belay.Tick{T: at, Samples: requests(r, at, usual(at), 1)})
+			}
+			for at := 0.0; at <= 3600; at += 60 {
+				j.Take(belay.Tick{T: at, Samples: requests(r, at, c.errors*usual(at), c.slow)})
+			}
+			for _, s := range j.signals {
+				if got := s.before.Placed(); got != (c.hours > 24) {
+					t.Errorf("%s: on the past: %v", s.Name, got)
+				}
+			}
+			if card := j.Card(); j.Regressed() != (c.culprit != "") || c.culprit != "" && !slices.Contains(card.Culprits, c.culprit) {
+				t.Errorf("%s %v: %s", card.Verdict, card.Culprits, card.Reason)
+			}
+		})
+	}
+}

@@ -112,7 +112,7 @@ func (j *Judge) note(s *signal) string {
 		return text
 	}
 	switch {
-	case s.before != nil && s.before.Tried() && !s.values.Compared():
+	case s.values != nil && s.before.Tried() && !s.values.Compared():
 		return s.pastNote()
 	case s.values != nil && !s.values.Compared() && s.newest >= 0:
 		return "not compared: nothing serves beside it, or too little is known of how its values move; limits only"
@@ -237,7 +237,7 @@ func (j *Judge) firstBad(s *signal, l *limit.Share) float64 {
 	case l != nil:
 		return l.First
 	case s.blamed():
-		return s.before.since()
+		return s.before.Since()
 	case s.cmp != nil:
 		if f := s.cmp.Finding(); !math.IsNaN(f.Since) {
 			return f.Since
@@ -266,7 +266,7 @@ func (j *Judge) blameHealth(down []*checks.Check) *ruling {
 func (j *Judge) praise() string {
 	var parts []string
 	for _, s := range j.signals {
-		if s.newest >= 0 && s.before != nil && s.before.placed {
+		if s.newest >= 0 && s.values != nil && s.before.Placed() {
 			parts = append(parts, s.Name+" moves as it did before the deployment")
 		}
 		if s.newest < 0 || s.cmp == nil {

@@ -28,11 +28,12 @@ func (j *Judge) evidence(s *signal) belay.SignalEvidence {
 		e.EValue, e.Limit = math.Exp(s.logE()), 1/(j.policy.FalseRollbackRate*s.weight)
 		e.Against, e.Habits = s.against(), s.habits()
 		e.Effect, e.Interval = s.effect()
-		if s.cmp != nil && s.logE() > math.Log(suspicion) {
+		switch suspect := s.suspect(); {
+		case suspect && s.blamed():
+			e.FirstBad = known(s.before.Since())
+		case suspect && s.cmp != nil:
 			f := s.cmp.Finding()
 			e.Stratum, e.FirstBad = f.Stratum, known(f.Since)
-		} else if s.blamed() && s.suspect() {
-			e.FirstBad = known(s.before.since())
 		}
 	}
 	if good, ok := s.logGood(); ok {
@@ -85,23 +86,23 @@ func (s *signal) level(side int) *float64 {
 
 // compared tells whether there is a comparison, or will be one.
 func (s *signal) compared() bool {
-	return s.cmp != nil || s.values != nil && (s.values.Compared() || s.before.placed)
+	return s.cmp != nil || s.values != nil && (s.values.Compared() || s.before.Placed())
 }
 
 // against is what the signal was compared with so far.
 func (s *signal) against() belay.Against {
 	switch {
-	case s.values != nil && s.before.placed && s.values.Compared():
+	case s.values != nil && s.before.Placed() && s.values.Compared():
 		return belay.AgainstBoth
-	case s.values != nil && s.before.placed:
+	case s.values != nil && s.before.Placed():
 		return belay.AgainstPast
 	case s.values != nil:
 		return belay.AgainstBaseline
-	case s.cmp.Beside() && s.cmp.Against():
+	case s.cmp.Beside() && (s.cmp.Against() || s.before.Placed()):
 		return belay.AgainstBoth
 	case s.cmp.Beside():
 		return belay.AgainstBaseline
-	case s.cmp.Against():
+	case s.cmp.Against() || s.before.Placed():
 		return belay.AgainstPast
 	}
 	return belay.AgainstNothing
@@ -112,7 +113,7 @@ func (s *signal) effect() (*float64, *belay.Interval) {
 	if s.values != nil {
 		ratio, low, high, ok := s.values.Effect()
 		if !ok && s.blamed() && s.suspect() {
-			return s.before.effect(), nil
+			return s.before.Effect(), nil
 		} else if !ok {
 			return nil, nil
 		}

@@ -28,7 +28,7 @@ type signal struct {
 
 	cmp        *compare.Comparison // nil for a gauge
 	values     *level.Level        // of a gauge that is compared
-	before     *bet                // of a gauge that is compared: on the past, once it is alone
+	before     *past.Bet           // of a signal that is compared: with its own past, once it is alone
 	limit      *limit.Share        // the threshold
 	stop       *limit.Share        // the hard stop
 	over       stats.Counts        // this tick: of a histogram, slower than the threshold
@@ -67,6 +67,9 @@ func (s *signal) settle(kind belay.SampleKind) {
 		SmallestShift: s.SmallestShift(), Harm: s.Harm, Quantile: s.Quantile, Dispersion: s.Dispersion, Warmup: s.watch.Warmup,
 		First: onsetFirst,
 	})
+	if s.Compare {
+		s.before = newBet(s)
+	}
 	s.weigh(s.weight)
 	s.limit, s.stop = s.shareLimit(s.Threshold), s.shareLimit(s.HardStop)
 	if s.limit != nil {
@@ -165,16 +168,20 @@ func (s *signal) take(t float64, m *belay.Sample) {
 	case s.gauge != nil && t < 0:
 		if s.values != nil {
 			s.values.Remember(t, m.Instance, m.Value)
-			s.before.Remember(t, m.Value)
+			s.before.Remember(t, m.Value, 1)
 		}
 	case s.gauge != nil:
 		s.gauge.Add(int(c.Side), m.Value)
 		if s.values != nil {
 			s.values.Take(t, level.Side(c.Side), m.Instance, m.Value)
-			s.before.Take(past.Side(c.Side), m.Value)
+			s.before.Take(past.Side(c.Side), m.Value, 1)
 		}
 	case t < 0:
 		s.cmp.Remember(t, c)
+		if s.before != nil {
+			sum, n := s.counted(&c)
+			s.before.Remember(t, sum, n)
+		}
 		if s.Kind == belay.KindHistogram && s.limit != nil {
 			slow, _ := stats.Above(m.LE, m.Count, m.N, *s.Threshold)
 			bad := s.overPast.Rate*s.overPast.N + slow
@@ -183,6 +190,10 @@ func (s *signal) take(t float64, m *belay.Sample) {
 		}
 	default:
 		s.cmp.Take(t, c)
+		if s.before != nil {
+			sum, n := s.counted(&c)
+			s.before.Take(past.Side(c.Side), sum, n)
+		}
 		if s.Kind == belay.KindHistogram && m.N > 0 {
 			s.takeSlow(c)
 		}
@@ -213,7 +224,7 @@ func (s *signal) step(t, fresh float64) {
 		s.gauge.Step(t)
 		if s.values != nil {
 			s.values.Step(t, fresh)
-			s.before.step(t, s.values)
+			s.before.Close(t, s.values.Wealth(), s.values.Compared())
 		}
 		return
 	}
@@ -235,6 +246,9 @@ func (s *signal) step(t, fresh float64) {
 		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.cmp.Clump(), Exact: s.Kind == belay.KindHistogram})
 	}
 	s.cmp.Step(t, fresh)
+	if s.before != nil && s.before.Close(t, s.cmp.LogE(), true) {
+		s.cmp.Limit *= 2 // half of it is kept
+	}
 	s.over, s.overStop = stats.Counts{}, stats.Counts{}
 	if good, possible := s.logGood(); possible && good >= -math.Log(s.watch.PassRate) {
 		s.proved = true
@@ -272,24 +286,23 @@ func (s *signal) broken(t float64) bool {
 	return s.gauge != nil && s.gauge.For(t, s.For) || s.limit != nil && s.limit.For(t, s.For)
 }
 
-// logE is the evidence of the comparison.
-func (s *signal) logE() float64 {
+// other is the evidence of the comparison with what runs beside it, or of counts with their past.
+func (s *signal) other() float64 {
 	switch {
 	case s.cmp != nil:
 		return s.cmp.LogE()
 	case s.values != nil:
-		return s.before.logE(s.values)
+		return s.values.LogE()
 	}
 	return 0
 }
 
+// logE is the evidence of the comparison.
+func (s *signal) logE() float64 { return s.before.LogE(s.other()) }
+
 // worth is what the evidence counts for beside that of other signals: it is the logarithm of an e-value.
 func (s *signal) worth() float64 {
-	e := s.logE()
-	if s.before != nil && s.before.placed && s.weight > 0 {
-		return s.before.worth(s.values, e, -math.Log(s.watch.FalseRollbackRate*s.weight))
-	}
-	return e
+	return s.before.Worth(s.other(), -math.Log(s.watch.FalseRollbackRate*s.weight))
 }
 
 // logGood is the evidence that the release does no harm by this signal, and whether there is any way to collect it:

@@ -18,6 +18,8 @@ type Settings struct {
 	MinEffect float64 // smallest relative change that matters; 0: placebo.DefaultMinEffect
 	Length    float64 // seconds that the watch lasts
 	Warmup    float64 // seconds at the beginning of a watch that are not looked at, when readings come more often
+	Least     float64 // seconds of history without which nothing is judged; 0: placebo.MinHistory steps
+	Ratio     bool    // readings are numerators and denominators, added up over instances and time; else values, averaged
 }
 
 // Side is one of the two sides: 0 the candidate, 1 the baseline.
@@ -48,7 +50,7 @@ type Series struct {
 	bin    reading // sum of the readings of the step
 }
 
-// reading is the mean over instances at a moment, as a sum of n values.
+// reading is what all instances showed at a moment, a sum of n.
 type reading struct{ t, sum, n float64 }
 
 func (r reading) value() float64 { return r.sum / r.n }
@@ -59,6 +61,9 @@ const (
 	ticksAlone = 3
 )
 
+// watchPiece is the time, in seconds, over which readings of a baseline beside the candidate are put together.
+const watchPiece = 30
+
 // maxReadings of the past are kept; neighbours are averaged when there are more.
 const maxReadings = 2 * placebo.MaxHistory
 
@@ -67,16 +72,17 @@ func New(s Settings) *Series {
 	return &Series{Settings: s, partner: math.Inf(-1)}
 }
 
-// Remember takes a reading from before the deployment. Those of several instances at one moment are averaged.
-func (s *Series) Remember(t, v float64) {
-	if s.test != nil || !finite(v) || !finite(t) {
+// Remember takes a reading from before the deployment: a sum over n events, or a value with n of 1. Those of several
+// instances at one moment belong together.
+func (s *Series) Remember(t, sum, n float64) {
+	if s.test != nil || !finite(sum) || !finite(t) || !(n > 0) {
 		return
 	}
-	if n := len(s.past); n > 0 && s.past[n-1].t == t {
-		s.past[n-1].sum, s.past[n-1].n = s.past[n-1].sum+v, s.past[n-1].n+1
+	if k := len(s.past); k > 0 && s.past[k-1].t == t {
+		s.past[k-1].sum, s.past[k-1].n = s.past[k-1].sum+sum, s.past[k-1].n+n
 		return
 	}
-	s.past = append(s.past, reading{t, v, 1})
+	s.past = append(s.past, reading{t, sum, n})
 	if len(s.past) > maxReadings {
 		s.thin()
 	}
@@ -91,9 +97,11 @@ func (s *Series) thin() {
 		r, k := reading{}, math.Floor(s.past[i].t/piece)
 		n := 0.0
 		for ; i < len(s.past) && math.Floor(s.past[i].t/piece) == k; i++ {
-			r.t, r.sum, n = r.t+s.past[i].t, r.sum+s.past[i].value(), n+1
+			m := s.weighted(s.past[i])
+			r.t, r.sum, r.n, n = r.t+m.t, r.sum+m.sum, r.n+m.n, n+1
 		}
-		out = append(out, reading{r.t / n, r.sum / n, 1})
+		r.t /= n
+		out = append(out, r)
 	}
 	s.past = out
 }
@@ -125,11 +133,19 @@ func spacing(r []reading) float64 {
 	return (apart[(len(apart)-1)/2] + apart[len(apart)/2]) / 2
 }
 
+// weighted is a reading as it counts beside those of other moments.
+func (s *Series) weighted(r reading) reading {
+	if !s.Ratio {
+		r.sum, r.n = r.value(), 1
+	}
+	return r
+}
+
 // Take takes a reading of one instance in this tick.
-func (s *Series) Take(side Side, v float64) {
-	if finite(v) {
-		s.sum[side] += v
-		s.n[side]++
+func (s *Series) Take(side Side, sum, n float64) {
+	if finite(sum) && n > 0 {
+		s.sum[side] += sum
+		s.n[side] += n
 	}
 }
 
@@ -138,7 +154,7 @@ func (s *Series) Step(t float64) {
 	mine, base := reading{t, s.sum[Candidate], s.n[Candidate]}, reading{t, s.sum[Baseline], s.n[Baseline]}
 	s.sum, s.n = [2]float64{}, [2]float64{}
 	if base.n > 0 {
-		s.Remember(t, base.value())
+		s.keep(base)
 		s.partner, s.beside = t, true
 		s.waiting = s.waiting[:0]
 		return
@@ -146,7 +162,7 @@ func (s *Series) Step(t float64) {
 	if mine.n == 0 || s.beside && t-s.partner < aloneAfter {
 		return
 	}
-	mine.sum, mine.n = mine.value(), 1
+	mine = s.weighted(mine)
 	if s.test != nil {
 		s.judge(mine)
 		return
@@ -160,6 +176,20 @@ func (s *Series) Step(t float64) {
 		s.judge(r)
 	}
 	s.waiting = nil
+}
+
+// keep adds what the baseline shows in the watch to the past that there is, in pieces: that is the newest past once the
+// baseline is gone.
+func (s *Series) keep(r reading) {
+	if len(s.past) == 0 || s.test != nil {
+		return
+	}
+	r = s.weighted(r)
+	if last := &s.past[len(s.past)-1]; last.t >= 0 && r.t < last.t+watchPiece {
+		last.sum, last.n = last.sum+r.sum, last.n+r.n
+		return
+	}
+	s.past = append(s.past, r)
 }
 
 // warm leaves readings of the warm-up aside where more come soon: what is read once a minute is not one of them.
@@ -196,13 +226,15 @@ func (s *Series) start() {
 	}
 	length := math.Max(s.Length, s.step)
 	s.step *= math.Max(1, math.Ceil(length/s.step/placebo.MaxWatch-1e-9))
-	averaged := s.apart < before
-	if before < s.apart {
+	averaged := s.apart < before && !s.Ratio
+	if before < s.apart && !s.Ratio {
 		s.pick()
 		before = s.apart
 	}
 	history := s.grid(before)
-	s.usable = float64(len(history)) * s.step
+	if s.usable = float64(len(history)) * s.step; s.usable < s.Least {
+		history = nil
+	}
 	s.test = placebo.New(history, placebo.Settings{Step: s.step, Watch: max(1, int(math.Ceil(length/s.step-1e-6))), Direction: s.Direction,
 		MinEffect: s.MinEffect, Averaged: averaged})
 	s.past = nil
@@ -236,8 +268,9 @@ func (s *Series) grid(apart float64) []float64 {
 	}
 	out, n := make([]float64, -first), make([]float64, -first)
 	for _, r := range past {
-		out[place(r)-first] += r.value()
-		n[place(r)-first]++
+		r = s.weighted(r)
+		out[place(r)-first] += r.sum
+		n[place(r)-first] += r.n
 	}
 	for i := range out {
 		out[i] /= n[i] // NaN without a reading
@@ -258,7 +291,7 @@ func (s *Series) judge(r reading) {
 	if k >= most {
 		return
 	}
-	s.bin.sum, s.bin.n = s.bin.sum+r.value(), s.bin.n+1
+	s.bin.sum, s.bin.n = s.bin.sum+r.sum, s.bin.n+r.n
 	if s.apart >= s.step || r.t-s.begin+1.25*s.apart >= float64(k+1)*s.step {
 		s.close()
 	}
@@ -288,7 +321,7 @@ func (s *Series) Lack() (why placebo.Lack, have, need float64) {
 	if s.test == nil {
 		return placebo.Nothing, 0, 0
 	}
-	return s.test.Lack(), s.usable, placebo.MinHistory * s.step
+	return s.test.Lack(), s.usable, math.Max(s.Least, placebo.MinHistory*s.step)
 }
 
 // Score is that of the test; 0 before it began.

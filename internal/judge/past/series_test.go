@@ -16,7 +16,7 @@ func usual(r *rand.Rand, t float64) float64 {
 
 func remember(s *past.Series, r *rand.Rand, seconds, step float64) {
 	for t := -seconds; t < 0; t += step {
-		s.Remember(t, usual(r, t))
+		s.Remember(t, usual(r, t), 1)
 	}
 }
 
@@ -26,7 +26,7 @@ func TestAWatchInSecondsIsJudgedInTheStepsOfItsHistory(t *testing.T) {
 		s := past.New(past.Settings{Direction: placebo.Either, Length: 2400, Warmup: 15})
 		remember(s, r, 2*86400, 60)
 		for at := 0.0; at <= 2400; at++ {
-			s.Take(past.Candidate, usual(r, at)+shift)
+			s.Take(past.Candidate, usual(r, at)+shift, 1)
 			s.Step(at)
 		}
 		if so, most := s.Judged(); !s.Begun() || so < 2300 || most != 2400 {
@@ -49,9 +49,9 @@ func TestTheCandidateIsNotJudgedByThePastWhileABaselineServes(t *testing.T) {
 	s := past.New(past.Settings{Direction: placebo.Either, Length: 2400})
 	remember(s, r, 86400, 60)
 	for at := 0.0; at <= 1500; at++ {
-		s.Take(past.Candidate, 500)
+		s.Take(past.Candidate, 500, 1)
 		if at < 300 {
-			s.Take(past.Baseline, usual(r, at))
+			s.Take(past.Baseline, usual(r, at), 1)
 		}
 		s.Step(at)
 		if s.Tried() != (at >= 361) {
@@ -79,10 +79,10 @@ func TestTooLittleHistoryIsSaid(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			s := past.New(past.Settings{Length: 2400})
 			for at := -c.seconds; at < -c.gap; at += 60 {
-				s.Remember(at, usual(r, at))
+				s.Remember(at, usual(r, at), 1)
 			}
 			for at := 0.0; at < 600; at += 60 {
-				s.Take(past.Candidate, 900)
+				s.Take(past.Candidate, 900, 1)
 				s.Step(at)
 			}
 			why, have, need := s.Lack()
@@ -105,7 +105,7 @@ func TestHowOftenItIsReadIsNoChange(t *testing.T) {
 			s := past.New(past.Settings{Direction: placebo.Either, Length: 7200})
 			remember(s, r, 2*86400, c.before)
 			for at := 0.0; at <= 7200; at += c.apart {
-				s.Take(past.Candidate, usual(r, at))
+				s.Take(past.Candidate, usual(r, at), 1)
 				s.Step(at)
 			}
 			if !s.Begun() {
@@ -126,7 +126,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	remember(s, r, 3*86400, 1)
 	for at := 0.0; at < 600; at++ {
-		s.Take(past.Candidate, usual(r, at))
+		s.Take(past.Candidate, usual(r, at), 1)
 		s.Step(at)
 	}
 	if !s.Begun() {
@@ -154,11 +154,11 @@ func FuzzSeries(f *testing.F) {
 		}
 		s := past.New(past.Settings{Direction: placebo.Direction(r.IntN(3)), Length: float64(watch) * apart})
 		for i := range n {
-			s.Remember((float64(i-n)+r.Float64()-0.5)*before, odd(r.NormFloat64()+5))
+			s.Remember((float64(i-n)+r.Float64()-0.5)*before, odd(r.NormFloat64()+5), 1)
 		}
 		last := 0.0
 		for i := range watch {
-			s.Take(past.Candidate, odd(r.NormFloat64()+5))
+			s.Take(past.Candidate, odd(r.NormFloat64()+5), 1)
 			s.Step((float64(i) + r.Float64()) * apart)
 			if got := s.Score(); !(got >= last && got <= 700) {
 				t.Fatalf("score %v after %v", got, last)
