@@ -44,6 +44,7 @@ type RollbackAnswer struct {
 	Looks      []StepLook `json:"looks,omitempty"`
 	Rollback   string     `json:"rollback,omitempty"`
 	Deployment string     `json:"deployment,omitempty"`
+	Outlook    string     `json:"outlook,omitempty"` // of a plan: what the next watch will be able to see at the present traffic, in one sentence
 }
 
 // StepLook is what a dry run read at one step's target.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/forecast"
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/lib/id"
 	"github.com/belaydev/belay/internal/rollback/plan"
@@ -167,7 +169,18 @@ func (a *App) Plan(ctx context.Context, ref belay.Ref) (belay.RollbackAnswer, er
 	if err != nil {
 		return belay.RollbackAnswer{}, err
 	}
-	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p)}, nil
+	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p), Outlook: a.outlook(ctx, ref)}, nil
+}
+
+// outlook says what the next watch of a service will be able to see; "" when that is not known.
+func (a *App) outlook(ctx context.Context, ref belay.Ref) string {
+	s, ok := a.config().Service(ref)
+	known, err := a.learner.Learned(ctx, ref)
+	if !ok || err != nil {
+		return ""
+	}
+	now := a.now()
+	return forecast.Of(s, a.standing.History(ref).Between(now.Add(-10*time.Minute), now), known)
 }
 
 // next stands for the deployment that comes next.

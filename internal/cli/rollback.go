@@ -112,7 +112,8 @@ func (c *cli) planCommand() *cobra.Command {
 		Use:   "plan SERVICE",
 		Short: "Show the rollback plan that a service would follow now",
 		Long: `Show the rollback plan that a service would follow now: the steps in order, what each would act on, how long
-each may take, and the next rungs should one fail. Nothing is changed.`,
+each may take, and the next rungs should one fail; and what a watch can see at the present traffic, where belay counts it:
+how soon a regression would be called, and health be proven. Nothing is changed.`,
 		Example:           "  belay plan shop\n  belay plan shop --output json",
 		Args:              takes(1, 1, "one service"),
 		ValidArgsFunction: c.offer(offerServices),
@@ -140,6 +141,9 @@ func (c *cli) planText(a belay.RollbackAnswer) string {
 	text := strings.TrimRight(a.Text, "\n") + "\n"
 	if len(a.Looks) > 0 {
 		text += "\nNow:\n" + c.Style().Looks(a.Looks)
+	}
+	if a.Outlook != "" {
+		text += "\n" + c.Style().Outlook(a.Outlook)
 	}
 	return text
 }

@@ -10,6 +10,9 @@ func (s Style) Charts(c belay.Card, candidate, baseline string) string {
 	return picture.Text(c, picture.Options{Candidate: candidate, Baseline: baseline, Width: s.width(), Paint: s.ink})
 }
 
+// Outlook writes what the next watch can see, broken between words.
+func (s Style) Outlook(text string) string { return s.hang("What a watch can see, "+text+".", 2) }
+
 // ink paints in what the picture calls an ink.
 func (s Style) ink(i picture.Ink, text string) string {
 	switch i {
