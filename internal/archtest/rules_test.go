@@ -45,7 +45,7 @@ var rules = []rule{
 	{"internal/store/storetest", "internal/lib/...", "the suite knows the vocabulary only"},
 	{"internal/store/...", "internal/lib/...", "a store knows the vocabulary only"},
 	{"internal/serve/...", "internal/serve/... internal/lib/...", "serving declares what it needs; app passes it"},
-	{"internal/cli/...", "client internal/app internal/app/replay internal/config internal/app/past internal/learn/backtest internal/judge internal/judge/judgetest internal/judge/picture internal/cli/... internal/lib/...", "a command talks to the client; app is for serve and --standalone, replay and past for evidence that is judged again"},
+	{"internal/cli/...", "client internal/app internal/app/replay internal/config internal/app/past internal/app/advice internal/learn/backtest internal/judge internal/judge/judgetest internal/judge/picture internal/cli/... internal/lib/...", "a command talks to the client; app is for serve and --standalone, replay and past for evidence that is judged again"},
 	{"internal/app/...", "...", ""},
 	{"internal/archtest", "", "it only looks"},
 

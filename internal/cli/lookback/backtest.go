@@ -131,6 +131,9 @@ type question struct {
 	cases []backtest.Case
 	left  []backtest.Left // what could not be a case
 	rules []backtest.Rule
+
+	streams *past.Streams // where the cases come from; nil for other places
+	present *past.Policy  // of the configuration; nil when there is none
 }
 
 func (c Commands) replay(ctx context.Context, q question) (backtest.Report, error) {
@@ -199,7 +202,7 @@ func (c Commands) folder(ctx context.Context, dir string, f backtestFlags) (ques
 	if err != nil {
 		return question{}, err
 	}
-	q := question{cases: cases}
+	q := question{cases: cases, streams: streams}
 	if own || len(policies) == 0 {
 		q.rules = append(q.rules, past.AsRecorded(streams))
 	}
@@ -259,7 +262,7 @@ func (c Commands) history(ctx context.Context, f backtestFlags, since time.Time)
 	if len(cases) == 0 && len(left) == 0 {
 		return question{}, belay.Errorf(belay.CodeNotFound, "the server remembers no deployments that fit").WithNext("belay history lists those that it knows")
 	}
-	q := question{cases: cases, left: left}
+	q := question{cases: cases, left: left, present: &policies[0]}
 	return q, q.propose(policies, nil)
 }
 
@@ -291,6 +294,6 @@ func (c Commands) metrics(ctx context.Context, f backtestFlags, since time.Time)
 	if err != nil {
 		return question{}, err
 	}
-	q := question{cases: cases}
+	q := question{cases: cases, present: &policies[0]}
 	return q, q.propose(policies, nil)
 }

@@ -26,14 +26,22 @@ func draw(s screen.Style, r backtest.Report, all bool) string {
 	if t := silent(s, r); t != "" {
 		out = append(out, t)
 	}
-	if len(r.Left) > 0 {
-		text := s.Strong(fmt.Sprintf("Left out (%d)", len(r.Left))) + "\n"
-		for _, l := range r.Left {
-			text += s.Wrap("  "+l.ID+": "+l.Reason, 4)
-		}
-		out = append(out, text)
+	if t := left(s, r); t != "" {
+		out = append(out, t)
 	}
 	return strings.Join(out, "\n")
+}
+
+// left says what could not be replayed.
+func left(s screen.Style, r backtest.Report) string {
+	if len(r.Left) == 0 {
+		return ""
+	}
+	text := s.Strong(fmt.Sprintf("Left out (%d)", len(r.Left))) + "\n"
+	for _, l := range r.Left {
+		text += s.Wrap("  "+l.ID+": "+l.Reason, 4)
+	}
+	return text
 }
 
 // head says what was replayed.

@@ -23,7 +23,7 @@ import (
 func (c Commands) Policy() *cobra.Command {
 	cmd := &cobra.Command{Use: "policy", Short: "Test a policy, and find a better one", Long: "Test how a service is judged against stories of how it fails, and find from its past how it should be judged."}
 	c.Family(cmd)
-	cmd.AddCommand(c.policyTest())
+	cmd.AddCommand(c.policyTest(), c.policySuggest())
 	return cmd
 }
 
