@@ -4,7 +4,6 @@ package signal
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/belaydev/belay/internal/config/unit"
@@ -40,7 +39,7 @@ type Signal struct {
 	Threshold      *unit.Quantity `yaml:"threshold" example:"5%" doc:"Limit that the signal may not pass, in its own unit: a percentage for error_rate and cpu_usage (of one core), a duration for response_time, a size for memory_usage, a number or 100/s for throughput."`
 	For            time.Duration  `yaml:"for" default:"10s" doc:"How long the threshold must be passed before it counts."`
 	Quantile       unit.Percent   `yaml:"quantile" default:"95%" min:"1%" max:"99.99%" doc:"Which quantile of the response time is compared with the threshold."`
-	Compare        bool           `yaml:"compare" default:"false" doc:"Whether the release is compared with the old one. Signals that count requests, error_rate and response_time, are unless this says false; any other is a value, which is shown and held to its limits unless this says true. Then its values on the instances of both releases are compared: there should be several, and a query must hold $selector, $release or $instance."`
+	Compare        bool           `yaml:"compare" default:"false" doc:"Whether the release is compared with the old one. Signals that count requests, error_rate and response_time, are unless this says false; any other is a value, which is shown and held to its limits unless this says true. Then its values on the instances of both releases are compared: there should be several, and a query must hold $selector, $release or $instance. Where no old release runs beside the new one, and of a query with one value for both, the value is compared with its own past."`
 	SmallestChange unit.Percent   `yaml:"smallest_change" default:"10%" max:"1000%" doc:"The smallest change that matters: for error_rate in percentage points, else relative to the old release."`
 	Harm           unit.Factor    `yaml:"harm" default:"2" min:"1.05" max:"100" doc:"A release is called healthy once it is ruled out that its odds of a failed, or slow, answer are so many times those of the old one. For error_rate and response_time."`
 	Margin         *unit.Factor   `yaml:"margin" min:"1" max:"100" example:"1.3" doc:"By which factor instances of one and the same release differ, for good: a difference up to it is not held against a release. Learned from the past when not given (belay learned)."`
@@ -143,9 +142,6 @@ func (s Signal) Comparison(behind, said bool) []Fault {
 			out = append(out, Fault{message, hint, keys})
 		}
 	}
-	apart := strings.Contains(s.Query, "$selector") || strings.Contains(s.Query, "$release") || strings.Contains(s.Query, "$instance")
-	refuse(s.Compare && s.Query != "" && !apart, "the query has one value for both releases, so there is nothing to compare",
-		"put $selector, $release or $instance into it, or remove compare", "compare", "query")
 	refuse(s.Compare && s.Name == Throughput && s.Query == "" && behind, "behind a proxy the throughput of a release is the share of traffic that it is given",
 		"remove compare; to compare what users get done, count that by a query", "compare")
 	counts := s.CountsEvents()

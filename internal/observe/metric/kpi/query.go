@@ -77,7 +77,7 @@ func (c *Collector) evaluate(ctx context.Context, now time.Time) ([]belay.Sample
 
 func (c *Collector) evaluateSignal(ctx context.Context, spec Spec, now time.Time) ([]belay.Sample, error) {
 	var out []belay.Sample
-	for _, at := range c.moments(now) {
+	for _, at := range c.moments(now, tellsApart(spec.Query)) {
 		sides := []armName{belay.ArmCandidate}
 		switch {
 		case at.Before(c.subject.Start):
@@ -100,8 +100,9 @@ func (c *Collector) evaluateSignal(ctx context.Context, spec Spec, now time.Time
 	return out, nil
 }
 
-// moments returns when to evaluate: now, and at the first look at points of the history and since the start.
-func (c *Collector) moments(now time.Time) []time.Time {
+// moments returns when to evaluate: now, and at the first look at points of the history and since the start. What has
+// one value for both releases is compared with its past, and needs more of it: every minute of six hours.
+func (c *Collector) moments(now time.Time, apart bool) []time.Time {
 	if !c.last.IsZero() {
 		return []time.Time{now}
 	}
@@ -109,8 +110,11 @@ func (c *Collector) moments(now time.Time) []time.Time {
 	var out []time.Time
 	start := c.subject.Start
 	if c.subject.History > 0 {
-		step := max(15*time.Second, c.subject.History/before)
-		for at := start.Add(-c.subject.History); at.Before(start) && at.Before(now); at = at.Add(step) {
+		reach, step := c.subject.History, max(15*time.Second, c.subject.History/before)
+		if !apart && reach >= defaultHistory {
+			reach, step = max(reach, 6*time.Hour), time.Minute
+		}
+		for at := start.Add(-reach); at.Before(start) && at.Before(now); at = at.Add(step) {
 			out = append(out, at)
 		}
 	}

@@ -1,6 +1,7 @@
 package kpi
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -103,6 +104,29 @@ func TestQueriesBeforeAndAfter(t *testing.T) {
 	samples, _ := w.tick(6)
 	wantTold(t, samples, "queue", "-60 baseline [q=a] =5\n-45 baseline [q=a] =6\n-30 baseline [q=a] =7\n-15 baseline [q=a] =8\n5 candidate [q=a] =9\n6 candidate [q=a] =9")
 	w.want(7, "queue", "7 candidate [q=a] =9")
+}
+
+// One value for both releases is compared with its past, which must be long enough to be a measure.
+func TestQueriesWithOneValueBringSixHoursAlong(t *testing.T) {
+	s := shop(Spec{Name: "queue", Query: `max(queue_length)`}, Spec{Name: "apart", Query: `max(queue_length{$selector})`})
+	s.History = 0
+	w := newWorld(t, s)
+	for at := -7 * 3600; at < 0; at += 60 {
+		w.put(`queue_length{job="shop"}`, fmt.Sprintf("%d:5", at))
+	}
+	samples, _ := w.tick(1)
+	first, n := 0.0, 0
+	for _, m := range samples {
+		if m.Signal == "queue" && m.T < 0 {
+			first, n = min(first, m.T), n+1
+		}
+		if m.Signal == "apart" && m.T < -1800 {
+			t.Fatalf("%+v", m)
+		}
+	}
+	if first != -6*3600 || n != 360 {
+		t.Errorf("%d values from %v s on", n, first)
+	}
 }
 
 func TestQueriesWithoutAnswer(t *testing.T) {
