@@ -44,7 +44,7 @@ func (r *reader) latency() chapter {
 	w.WriteString(latencyText)
 	for _, rate := range distinct(all, func(c *track.Result) float64 { return c.Spec.Rate }) {
 		cells := r.track("C", func(c *track.Result) bool { return c.Spec.Rate == rate })
-		head := []string{"Change", "buckets", "limit"}
+		head := []string{"Change", "history", "buckets", "limit"}
 		for _, e := range cells[0].Rules {
 			head = append(head, e.Name)
 		}
@@ -54,7 +54,7 @@ func (r *reader) latency() chapter {
 			if !c.Null() {
 				limit = seconds(math.Round(10*c.TimeLimit(true)) / 10)
 			}
-			row := []string{c.Name, c.Form, limit}
+			row := []string{c.Name, c.Past, c.Form, limit}
 			for i := range c.Rules {
 				row = append(row, verdicts(c, i))
 			}

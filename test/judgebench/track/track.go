@@ -96,14 +96,14 @@ func All() []Track {
 	counting := slices.Concat(rival.Handwritten(), rival.Products(), rival.Textbook(), rival.AlwaysValid(), rival.Calibrated(), rival.Oracles())
 	return []Track{
 		{"A", "how soon a rise of the error rate is found", counting, Grid{
-			Pasts: []string{"1h"}, Rates: rates, Shares: []float64{0.01, 0.1, 0.5}, Onsets: []float64{0, lateOnset},
+			Pasts: []string{"24h"}, Rates: rates, Shares: []float64{0.01, 0.1, 0.5}, Onsets: []float64{0, lateOnset},
 			Bads: []float64{0.0075, 0.01, 0.02, 0.05, 0.1, 0.5}, Runs: 200,
 		}, powerCells},
 		{"B", "how often a good release is taken back", counting, Grid{
-			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 400,
+			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 600,
 		}, nullCells},
 		{"C", "how soon slower answers are found", rival.Latencies(), Grid{
-			Pasts: []string{"none"}, Rates: []float64{20, 200}, Shares: []float64{0.1}, Runs: 200,
+			Pasts: []string{"none", "1h"}, Rates: []float64{20, 200}, Shares: []float64{0.1}, Runs: 200,
 		}, latencyCells},
 		{"D", "real arrivals", counting, Grid{
 			Pasts: []string{"24h"}, Shares: []float64{0.1}, Bads: []float64{0.02, 0.05}, Runs: 200,
