@@ -178,15 +178,18 @@ func (p *proposal) lengths() {
 	} else {
 		slices.Sort(proven)
 		slow := proven[(95*(n-1)+99)/100]
-		d := nice(max(leastLong, time.Duration(patience*slow*float64(time.Second))))
+		need := time.Duration(patience * slow * float64(time.Second))
+		d := nice(max(leastLong, need))
 		c.Why = fmt.Sprintf("19 of 20 good releases were proven within %s", span(time.Duration(slow*float64(time.Second))))
 		if unproven > 0 {
 			c.Why += fmt.Sprintf("; %s never, in what was recorded", plural(unproven, "other"))
 		}
 		switch {
+		case need <= w.Deadline && d >= w.Deadline:
+			c.Why += ": the present one covers that"
 		case d < w.Deadline && n < toShorten:
-			c.Why += fmt.Sprintf("; %s would do, but shorter needs %d", belay.Duration(d), toShorten)
-		case d != w.Deadline:
+			c.Why += fmt.Sprintf("; %s would do, but a shorter one needs %d of them, not %d", belay.Duration(d), toShorten, n)
+		default:
 			c.Proposed = belay.Duration(d).String()
 		}
 		p.add(watch, c, "watch", "deadline", func(s *config.Service) {
@@ -196,12 +199,15 @@ func (p *proposal) lengths() {
 	}
 	b := Change{Setting: "watch.bake", Present: belay.Duration(w.Bake).String(), Why: "no bad release was found by the judge: nothing says how late they show"}
 	if in != "" {
-		d := nice(max(leastBake, time.Duration(headroom*latest*float64(time.Second))))
+		need := time.Duration(headroom * latest * float64(time.Second))
+		d := nice(max(leastBake, need))
 		b.Why = fmt.Sprintf("the latest bad release was found after %s (%s)", span(time.Duration(latest*float64(time.Second))), in)
 		switch {
+		case need <= w.Bake && d >= w.Bake:
+			b.Why += ": the present one covers that"
 		case d < w.Bake && late < toShorten:
-			b.Why += fmt.Sprintf("; %s would do, but shorter needs %d bad releases, not %d", belay.Duration(d), toShorten, late)
-		case d != w.Bake:
+			b.Why += fmt.Sprintf("; %s would do, but a shorter one needs %d bad releases, not %d", belay.Duration(d), toShorten, late)
+		default:
 			b.Proposed = belay.Duration(d).String()
 		}
 		p.add(watch, b, "watch", "bake", func(s *config.Service) { s.Watch.Bake = d })

@@ -85,9 +85,9 @@ func summaries(s screen.Style, r backtest.Report) [][]string {
 		}
 		if really {
 			avoided = ""
-			if sum.Cases == 0 {
-				bad = "–"
-			}
+		}
+		if sum.Cases == 0 {
+			bad, avoided = "–", "–"
 		}
 		if sum.Delay != nil {
 			delay = seconds(*sum.Delay)
@@ -197,7 +197,7 @@ func matrix(s screen.Style, r backtest.Report, all bool) string {
 	case all:
 		title = fmt.Sprintf("All deployments (%d)", len(r.Cases))
 	case len(rows) == 1 && len(r.Cases) > 0:
-		return "All are decided alike. --all lists them.\n"
+		return "None is decided differently. --all lists them.\n"
 	}
 	if len(rows) == 1 {
 		return ""
