@@ -101,9 +101,14 @@ func TestBacktestOfTheHistory(t *testing.T) {
 		}
 	}
 	// Of a service that the file does not have, nothing can be said.
-	if got := r.run(t, "backtest", "--history", "-c", path); got.code != 1 || !strings.Contains(got.errors, "no service mail/staging; it has: shop/production") {
+	if got := r.run(t, "backtest", "--history", "--service", "mail", "-c", path); got.code != 1 || !strings.Contains(got.errors, "no service mail/staging; it has: shop/production") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
 	}
+	w.ticks[mailID] = w.ticks[shopID]
+	if got := r.run(t, "backtest", "--history", "-c", path); got.code != 0 || !strings.Contains(got.out, "present cannot be applied to 1 of 2: the configuration has no service mail/staging") {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
+	}
+	delete(w.ticks, mailID)
 	// A server that is configured elsewhere, and a proposed policy.
 	policy := filepath.Join(files(t, map[string]string{"strict.yaml": "signals: {error_rate: {threshold: 1%}}\n"}), "strict.yaml")
 	if got := r.run(t, "backtest", "--history", "-p", policy); got.code != 0 || !strings.Contains(got.out, "strict") || !strings.Contains(got.out, mailID+": nothing of it was recorded") {

@@ -48,19 +48,19 @@ func LoadPolicies(files, measured []string) ([]Policy, error) {
 	return out, nil
 }
 
-// Fit tells whether a policy says how each of the cases is judged.
+// Fit tells whether a policy says how any of the cases is judged: of the others it is said in the report that it does not.
 func (p Policy) Fit(cases []backtest.Case) error {
-	asked := map[belay.Ref]bool{}
+	var first error
 	for _, c := range cases {
-		if asked[c.Ref] {
-			continue
+		_, err := p.Section(c.Ref)
+		if err == nil {
+			return nil
 		}
-		asked[c.Ref] = true
-		if _, err := p.Section(c.Ref); err != nil {
-			return belay.Errorf(belay.CodeOf(err), "%s: %w", p.File, err)
+		if first == nil {
+			first = belay.Errorf(belay.CodeOf(err), "%s: %w", p.File, err)
 		}
 	}
-	return nil
+	return first
 }
 
 // Sections are the services of policies.
