@@ -12,8 +12,10 @@ import (
 	"github.com/belaydev/belay/internal/judge/placebo"
 )
 
-// longPast is the history, in seconds, from which on what is counted is compared with its own past by placebos too. A
-// shorter one does not show what a day does by itself; the rate of the past, its worst minute, and a margin must do.
+// longPast is the history, in seconds, from which on what is counted is compared with its own past by placebos. Errors
+// beside the comparison with the past rate, which finds what is far beyond the worst minute at once; response times
+// instead of it, which takes them for constant but for a margin. A shorter history does not show what a day does by
+// itself: these must do.
 const longPast = 24 * 3600
 
 // newBet begins the comparison with the past.

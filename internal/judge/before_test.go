@@ -244,3 +244,24 @@ func TestCountsAloneAreComparedWithALongPast(t *testing.T) {
 		})
 	}
 }
+
+// Response times wander by themselves, from hour to hour by more than instances differ: a long past shows it.
+func TestTimesThatWanderAreNoRegression(t *testing.T) {
+	alarms := 0
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		p := DefaultPolicy()
+		p.Deadline = 3600
+		j, wander := New(p), 0.0
+		for at := -2 * 86400.0; at <= 3600; at += 60 {
+			wander = 0.99*wander + 0.03*r.NormFloat64()
+			j.Take(belay.Tick{T: at, Samples: requests(r, at, 0.02, math.Exp(wander))})
+		}
+		if j.Regressed() {
+			alarms++
+		}
+	}
+	if alarms > 0 {
+		t.Errorf("%d of 12 good releases are called regressed", alarms)
+	}
+}

@@ -245,8 +245,11 @@ func (s *signal) step(t, fresh float64) {
 	if s.stop != nil {
 		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.cmp.Clump(), Exact: s.Kind == belay.KindHistogram})
 	}
+	if s.before != nil && !s.before.Tried() {
+		s.cmp.PastMoves = s.Kind == belay.KindHistogram && s.before.Long()
+	}
 	s.cmp.Step(t, fresh)
-	if s.before != nil && s.before.Close(t, s.cmp.LogE(), true) {
+	if s.before != nil && s.before.Close(t, s.cmp.LogE(), s.cmp.Beside() || !s.cmp.PastMoves) {
 		s.cmp.Limit *= 2 // half of it is kept
 	}
 	s.over, s.overStop = stats.Counts{}, stats.Counts{}

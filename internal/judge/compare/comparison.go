@@ -103,6 +103,10 @@ type Comparison struct {
 	speeds     habit.Speeds
 	usual      float64 // a boundary in the middle, by which clumps of slow answers are learned; 0 until chosen
 
+	// PastMoves says that somebody who knows better judges a histogram by its past: times move by themselves from hour
+	// to hour, by more than any margin for instances. What the past proves for the candidate still counts.
+	PastMoves bool
+
 	tests    tester         // nil until it is clear what can be compared
 	later    int            // strata that joined after the beginning
 	low      *stats.Mixture // evidence that the candidate's rate is below twice the smallest change; events only

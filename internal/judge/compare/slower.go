@@ -72,7 +72,11 @@ func (s *times) evidence(k *timeTrack) float64 {
 	if s.c.total.BN == 0 {
 		beside = 1 - mainWeight
 	}
-	e := stats.LogSum(math.Log(beside)+k.beside.LogE(), math.Log(1-beside)+k.against.LogE())
+	against := 0.0 // not played
+	if !s.c.PastMoves {
+		against = k.against.LogE()
+	}
+	e := stats.LogSum(math.Log(beside)+k.beside.LogE(), math.Log(1-beside)+against)
 	if e > 0 && k.worst().CX < badMin {
 		return 0
 	}

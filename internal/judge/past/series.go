@@ -310,6 +310,11 @@ func (s *Series) close() {
 // Begun tells whether the candidate is being judged by the past.
 func (s *Series) Begun() bool { return s.test != nil && s.test.Lack() == placebo.Nothing }
 
+// Long tells, before it begins, whether the past reaches back as far as the settings ask for.
+func (s *Series) Long() bool {
+	return len(s.past) >= placebo.MinHistory && s.past[0].t <= -s.Least
+}
+
 // Tried tells whether it is, or would be if the past were enough.
 func (s *Series) Tried() bool { return s.test != nil }
 
