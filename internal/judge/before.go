@@ -15,7 +15,7 @@ import (
 // longPast is the history, in seconds, from which on what is counted is compared with its own past by placebos. Errors
 // beside the comparison with the past rate, which finds what is far beyond the worst minute at once; response times
 // instead of it, which takes them for constant but for a margin. A shorter history does not show what a day does by
-// itself: these must do.
+// itself: there these must do, and for response times the placebos that there are must not look as bad.
 const longPast = 24 * 3600
 
 // newBet begins the comparison with the past.
@@ -23,8 +23,11 @@ func newBet(s *signal) *past.Bet {
 	set := past.Settings{Direction: placeboDirection(s.Direction), MinEffect: s.SmallestChange, Length: s.watch.Deadline, Warmup: s.watch.Warmup}
 	b := &past.Bet{}
 	if s.Kind != belay.KindGauge {
-		set.Ratio, set.Least = true, longPast
-		b.Matters = s.matters
+		set.Ratio = true
+		b.Long, b.Matters = longPast, s.matters
+	}
+	if s.Kind != belay.KindHistogram {
+		set.Least = b.Long
 	}
 	if s.Kind == belay.KindEvents { // bad ones are counted
 		set.Direction, set.MinEffect = placebo.Higher, placebo.DefaultMinEffect

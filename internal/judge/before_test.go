@@ -245,23 +245,41 @@ func TestCountsAloneAreComparedWithALongPast(t *testing.T) {
 	}
 }
 
-// Response times wander by themselves, from hour to hour by more than instances differ: a long past shows it.
+// Response times wander by themselves, from hour to hour by more than instances differ: the past shows it.
 func TestTimesThatWanderAreNoRegression(t *testing.T) {
-	alarms := 0
-	for seed := range uint64(12) {
-		r := rand.New(rand.NewPCG(seed, 6))
-		p := DefaultPolicy()
-		p.Deadline = 3600
-		j, wander := New(p), 0.0
-		for at := -2 * 86400.0; at <= 3600; at += 60 {
-			wander = 0.99*wander + 0.03*r.NormFloat64()
-			j.Take(belay.Tick{T: at, Samples: requests(r, at, 0.02, math.Exp(wander))})
-		}
-		if j.Regressed() {
-			alarms++
-		}
-	}
-	if alarms > 0 {
-		t.Errorf("%d of 12 good releases are called regressed", alarms)
+	for _, c := range []struct {
+		name   string
+		past   float64
+		factor float64
+		least  int
+		most   int
+	}{
+		{"two days, good", 2 * 86400, 1, 0, 0},
+		{"an hour, good", 3600, 1, 0, 1},
+		{"an hour, twice as slow", 3600, 2, 12, 12},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad := 0
+			for seed := range uint64(12) {
+				r := rand.New(rand.NewPCG(seed, 6))
+				p := DefaultPolicy()
+				p.Deadline = 2400
+				j, wander := New(p), 0.0
+				for at := -c.past; at <= 2400 && !j.Regressed(); at += 30 {
+					wander = 0.995*wander + 0.015*r.NormFloat64()
+					factor := 1.0
+					if at >= 0 {
+						factor = c.factor
+					}
+					j.Take(belay.Tick{T: at, Samples: requests(r, at, 0.01, factor*math.Exp(wander))})
+				}
+				if j.Regressed() {
+					bad++
+				}
+			}
+			if bad < c.least || bad > c.most {
+				t.Errorf("%d of 12 are called regressed, want %d to %d", bad, c.least, c.most)
+			}
+		})
 	}
 }

@@ -246,7 +246,7 @@ func (s *signal) step(t, fresh float64) {
 		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.cmp.Clump(), Exact: s.Kind == belay.KindHistogram})
 	}
 	if s.before != nil && !s.before.Tried() {
-		s.cmp.PastMoves = s.Kind == belay.KindHistogram && s.before.Long()
+		s.cmp.PastMoves = s.Kind == belay.KindHistogram && s.before.Spans(longPast)
 	}
 	s.cmp.Step(t, fresh)
 	if s.before != nil && s.before.Close(t, s.cmp.LogE(), s.cmp.Beside() || !s.cmp.PastMoves) {
@@ -292,6 +292,8 @@ func (s *signal) broken(t float64) bool {
 // other is the evidence of the comparison with what runs beside it, or of counts with their past.
 func (s *signal) other() float64 {
 	switch {
+	case s.cmp != nil && s.Kind == belay.KindHistogram && !s.cmp.Beside() && s.before.Doubts():
+		return math.Min(0, s.cmp.LogE()) // it knows nothing but the past
 	case s.cmp != nil:
 		return s.cmp.LogE()
 	case s.values != nil:

@@ -11,6 +11,8 @@ import "math"
 // all signals together holds as it stands.
 type Bet struct {
 	*Series
+	// Long is the history in seconds from which on a bet is placed. On a shorter one the test is a witness only: see Doubts.
+	Long float64
 	// Matters tells whether a change from usual to actual is worth acting on; nil for all.
 	Matters func(actual, usual float64) bool
 
@@ -23,7 +25,7 @@ type Bet struct {
 // evidence; begun tells whether there is any, or may be.
 func (b *Bet) Close(t, wealth float64, begun bool) bool {
 	b.Step(t)
-	if b.placed || !b.Begun() {
+	if b.placed || !b.Begun() || b.usable < b.Long {
 		return false
 	}
 	b.placed, b.stake, b.kept = true, 0, math.Inf(-1)
@@ -31,6 +33,21 @@ func (b *Bet) Close(t, wealth float64, begun bool) bool {
 		b.stake, b.kept = wealth-math.Ln2, -math.Ln2
 	}
 	return true
+}
+
+// doubt is 1/p below which a change is within what the past does by itself.
+const doubt = 20
+
+// Doubts tells whether what another comparison with the past finds may well be what the past does by itself: where
+// there are placebos, its p-value by them is more than one in twenty, or they were not asked yet.
+func (b *Bet) Doubts() bool {
+	switch {
+	case b == nil || b.placed:
+		return false
+	case b.test == nil:
+		return b.Spans(0)
+	}
+	return b.Begun() && b.Score() < math.Log(doubt)
 }
 
 // Placed tells whether the bet is on.

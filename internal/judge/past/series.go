@@ -310,9 +310,9 @@ func (s *Series) close() {
 // Begun tells whether the candidate is being judged by the past.
 func (s *Series) Begun() bool { return s.test != nil && s.test.Lack() == placebo.Nothing }
 
-// Long tells, before it begins, whether the past reaches back as far as the settings ask for.
-func (s *Series) Long() bool {
-	return len(s.past) >= placebo.MinHistory && s.past[0].t <= -s.Least
+// Spans tells, before it begins, whether there is enough of a past, and that it reaches back so many seconds.
+func (s *Series) Spans(seconds float64) bool {
+	return len(s.past) >= placebo.MinHistory && s.past[0].t <= -seconds
 }
 
 // Tried tells whether it is, or would be if the past were enough.
