@@ -40,6 +40,7 @@ type Level struct {
 
 	up, down *stats.Ratio // nil until the noise is known, or when it does not matter
 	lat      *stats.Lattice
+	between  float64 // standard deviation by which blameless sides differ
 	last, at float64 // difference in the tick before, and its time
 	has      bool
 	ll       []float64
@@ -58,6 +59,7 @@ type reading struct {
 const (
 	assumedSpread = 0.2  // standard deviation of the logarithm between two instances
 	clip          = 2.5  // standard deviations beyond which a reading is no more telling
+	beyond        = 5.5  // spreads that a reading may be away before it is clipped: what instances differ by does not explain as much
 	caution       = 1.25 // by which evidence is divided: the noise is an estimate
 	maxInstances  = 64
 	recentTicks   = 10 // over which the newest level is smoothed
@@ -160,7 +162,8 @@ func (l *Level) begin() {
 	case l.noise.spreadKnown:
 		spread = l.noise.spread
 	}
-	l.lat = stats.NewLattice(spread*math.Sqrt(1/mine+1/base), l.effects())
+	l.between = math.Max(leastSpreads, spread*math.Sqrt(1/mine+1/base))
+	l.lat = stats.NewLattice(l.between, l.effects())
 	l.ll = make([]float64, len(l.lat.Logs))
 	if l.Direction != Lower {
 		l.up = l.lat.NewRatio(l.First)
@@ -180,7 +183,7 @@ func (l *Level) compare(t, d float64) {
 	}
 	mine, base := float64(max(1, len(l.readings[Candidate]))), float64(max(1, len(l.readings[Baseline])))
 	r := l.noise.related(since)
-	sd := l.noise.sd * math.Sqrt((1/mine+1/base)*(1-r*r))
+	sd := math.Max(l.noise.sd*math.Sqrt((1/mine+1/base)*(1-r*r)), beyond/clip*(1-r)*l.between)
 	e := math.Max(-clip*sd, math.Min(clip*sd, d-r*before))
 	harmful := math.Log(1 + 3*l.SmallestChange)
 	for k, p := range []*stats.Ratio{l.up, l.down} {
@@ -206,10 +209,11 @@ func loglik(e, mu, sd float64) float64 {
 	return mu * (e - mu/2) / (sd * sd)
 }
 
-// LogE returns the logarithm of the evidence against the candidate; none while the difference does not matter.
+// LogE returns the logarithm of the evidence against the candidate; none while the difference does not matter, and no
+// more than what is left of the bet: 1 in place of less would be a second bet.
 func (l *Level) LogE() float64 {
 	if !l.matters() {
-		return 0
+		return math.Min(0, l.Wealth())
 	}
 	return l.Wealth()
 }

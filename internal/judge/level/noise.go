@@ -116,7 +116,7 @@ func (q *noise) fit(s *scale) bool {
 			continue
 		}
 		mean := b.sum / b.n
-		variance += b.squares/b.n - mean*mean
+		variance += math.Max(0, b.squares/b.n-mean*mean) // rounding may make it less
 		related += b.cross/b.pairs - mean*mean
 		pairs, spacing = pairs+b.pairs, spacing+b.spacing
 		levels = append(levels, mean)

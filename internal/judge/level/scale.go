@@ -21,7 +21,9 @@ func (s *scale) see(v float64) {
 	if s.seen == 0 || v < s.low {
 		s.low = v
 	}
-	s.seen++
+	if s.sumAbs > 0 || s.seen == 0 { // zeros before anything else say nothing of how large values are
+		s.seen++
+	}
 	s.sumAbs += math.Abs(v)
 }
 
@@ -29,9 +31,6 @@ func (s *scale) see(v float64) {
 func (s *scale) settle() {
 	s.settled = true
 	usual := s.sumAbs / math.Max(1, s.seen)
-	if usual == 0 {
-		usual = 1
-	}
 	s.unit = usual
 	switch {
 	case s.low < 0:
@@ -42,6 +41,9 @@ func (s *scale) settle() {
 }
 
 func (s *scale) of(v float64) float64 {
+	if !s.settled && s.sumAbs == 0 {
+		return 0 // nothing but zeros so far, which are equal on any scale
+	}
 	if !s.settled {
 		s.settle()
 	}
