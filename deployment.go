@@ -74,6 +74,8 @@ type Deployment struct {
 	// Until is when the deadline, or the bake, of the present state is over; zero when nothing is timed.
 	Until time.Time `json:"until,omitzero"`
 
+	// Outlook is what the watch will be able to see at the present traffic, in one sentence, said once that is known.
+	Outlook      string `json:"outlook,omitempty"`
 	Card         *Card  `json:"card,omitempty"` // the newest evidence, final when the state is
 	Rollback     string `json:"rollback,omitempty"`
 	Trigger      string `json:"trigger,omitempty"`  // what began the rollback: "regressed", "deadline", "deploy failed", "user:ann"

@@ -263,7 +263,7 @@ func (a *App) buildConductor() error {
 	a.deployer = d
 	var err error
 	a.conductor, err = watch.New(watch.Options{
-		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge,
+		Store: a.store, Observer: a, Deployer: d, Traffic: d, Reverter: reverter{a}, Judge: a.judge, Foresee: a.foresee,
 		Policies: a.policies, Gate: gate.Gate{Config: a.config, Active: a.active}, Logger: a.part("watch"), Registerer: a.reg, Now: a.opts.Now,
 	})
 	return err

@@ -55,3 +55,13 @@ func TestAWatchGoesByWhatWasLearned(t *testing.T) {
 		t.Errorf("dispersion %+v, want the learned one", h)
 	}
 }
+
+// TestAPlanSaysThatNoTrafficIsKnown instead of nothing.
+func TestAPlanSaysThatNoTrafficIsKnown(t *testing.T) {
+	t.Parallel()
+	a := started(t, newEdge(t).options(t, ""))
+	answer, err := a.Plan(t.Context(), belay.Ref{Service: "shop", Environment: "production"})
+	if err != nil || !strings.HasPrefix(answer.Outlook, "no traffic was seen in the last 10 min") {
+		t.Fatalf("%q %v", answer.Outlook, err)
+	}
+}

@@ -172,15 +172,38 @@ func (a *App) Plan(ctx context.Context, ref belay.Ref) (belay.RollbackAnswer, er
 	return belay.RollbackAnswer{Plan: p, Text: plan.Text(p), Outlook: a.outlook(ctx, ref)}, nil
 }
 
-// outlook says what the next watch of a service will be able to see; "" when that is not known.
+// outlook says what the next watch of a service will be able to see, or why that is not known.
 func (a *App) outlook(ctx context.Context, ref belay.Ref) string {
 	s, ok := a.config().Service(ref)
-	known, err := a.learner.Learned(ctx, ref)
-	if !ok || err != nil {
+	if !ok {
 		return ""
 	}
-	now := a.now()
-	return forecast.Of(s, a.standing.History(ref).Between(now.Add(-10*time.Minute), now), known)
+	if !translate.CountsRequests(s) && len(translate.Targets(s, a.config())) == 0 {
+		return forecast.NotCounted
+	}
+	known, err := a.learner.Learned(ctx, ref)
+	if err != nil {
+		return "what was learned of it could not be read: " + err.Error()
+	}
+	ctx, cancel := context.WithTimeout(ctx, outlookTimeout)
+	defer cancel()
+	past, err := a.learner.Lately(ctx, s, forecast.Window)
+	if err != nil {
+		return "its traffic is not known: " + err.Error()
+	}
+	return forecast.Of(s, past, known)
+}
+
+// outlookTimeout is how long a plan waits for the traffic of its service.
+const outlookTimeout = 5 * time.Second
+
+// foresee is the same for a watch that has begun.
+func (a *App) foresee(d belay.Deployment, t belay.Tick, c belay.Card) string {
+	s, ok := a.config().Service(d.Ref)
+	if !ok {
+		return ""
+	}
+	return forecast.Live(s, d, t, c)
 }
 
 // next stands for the deployment that comes next.

@@ -127,13 +127,6 @@ func serviceAndCommand(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// foresee says before a watch what it will be able to see. Whoever cannot say it stops nothing.
-func (c *cli) foresee(ctx context.Context, api *client.Client, ref belay.Ref) {
-	if a, err := api.Plan(ctx, ref); err == nil && a.Outlook != "" && !c.JSON {
-		c.Say(c.Style().Outlook(a.Outlook) + "\n")
-	}
-}
-
 func (c *cli) deploy(ctx context.Context, api *client.Client, f deployFlags, args []string) error {
 	ref, err := resolve(ctx, api, args[0], f.environment)
 	if err != nil {
@@ -146,9 +139,6 @@ func (c *cli) deploy(ctx context.Context, api *client.Client, f deployFlags, arg
 			return err
 		}
 		req.Register, req.Started = true, true
-	}
-	if !f.detach {
-		c.foresee(ctx, api, ref)
 	}
 	d, err := api.Deploy(ctx, req)
 	if err != nil {

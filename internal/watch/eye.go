@@ -230,5 +230,9 @@ func (w *watcher) looked(ctx context.Context, l look) {
 	if len(card.Health) == 0 {
 		card.Health = l.tick.Health // to be shown, if not to be judged by
 	}
-	w.apply(ctx, state.Looked{Card: card, Now: w.c.o.Now()})
+	in := state.Looked{Card: card, Now: w.c.o.Now()}
+	if w.c.o.Foresee != nil && w.d.Outlook == "" {
+		in.Outlook = w.c.o.Foresee(w.d, l.tick, card)
+	}
+	w.apply(ctx, in)
 }

@@ -100,6 +100,7 @@ type Options struct {
 	Reverter   Reverter
 	Judge      func(d belay.Deployment) Judge // a fresh one, in which stored ticks are replayed after a restart
 	Policies   func(ref belay.Ref) (Settings, error)
+	Foresee    func(d belay.Deployment, t belay.Tick, c belay.Card) string // for state.Looked; may be nil
 	Gate       Gate
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer

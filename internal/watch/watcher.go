@@ -187,7 +187,7 @@ func (w *watcher) apply(ctx context.Context, in state.Input) {
 	case w.retryFor == 0:
 		w.flush(ctx)
 	}
-	w.eye.set(observed(w.d.State))
+	w.eye.set(state.Observed(w.d.State))
 	if before.DeployedAt.IsZero() && !next.DeployedAt.IsZero() {
 		w.eye.renew()
 	}
@@ -206,10 +206,6 @@ func (w *watcher) tally() {
 		n = len(w.unsaved) + len(w.facts)
 	}
 	w.pending.Store(int64(n))
-}
-
-func observed(s belay.State) bool {
-	return !s.Final() && s != belay.StatePending && s != belay.StateRollingBack
 }
 
 // flush puts on record what was decided, then lets the acts begin. While the store refuses, watching goes on and

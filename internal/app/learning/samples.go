@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app/translate"
@@ -47,6 +48,17 @@ func (l *Learner) samples(ctx context.Context, s config.Service, stable belay.St
 		}
 	}
 	return out, ctx.Err()
+}
+
+// Lately is what the stable release of a service showed from so long ago until now, with T counted from now. An error
+// means that its metrics could not be read.
+func (l *Learner) Lately(ctx context.Context, s config.Service, ago time.Duration) ([]belay.Sample, error) {
+	stable, _, err := l.o.Store.Stable(ctx, s.Ref())
+	if err != nil {
+		return nil, err
+	}
+	now := l.o.Now()
+	return l.samples(ctx, s, stable, span{now.Add(-ago), now})
 }
 
 // targets are the instances that run the stable release: behind its slot, or those of its deployment, or all.

@@ -27,7 +27,9 @@ type (
 	// Looked brings the newest evidence.
 	Looked struct {
 		Card belay.Card
-		Now  time.Time
+		// Outlook says what the watch will be able to see at the present traffic; "" while that is not known.
+		Outlook string
+		Now     time.Time
 	}
 
 	// Asked is a person's word. To, with ActAbort, names another release to go back to than the previous one.

@@ -122,6 +122,7 @@ func (m *machine) deploying(in Input) {
 		}
 		m.deployFailed(belayActor, fmt.Sprintf("the deploy command failed: %v", in.Err), in.Untouched)
 	case Looked:
+		m.foresee(in)
 		m.lookedWhileDeploying(in.Card)
 	case Asked:
 		if !m.asked(in) {
@@ -184,6 +185,7 @@ func (m *machine) deployFailed(actor, reason string, untouched bool) {
 func (m *machine) watched(in Input) {
 	switch in := in.(type) {
 	case Looked:
+		m.foresee(in)
 		m.looked(in.Card)
 	case Asked:
 		if m.asked(in) {

@@ -268,3 +268,34 @@ func TestRollbackOfAService(t *testing.T) {
 	s.give(state.RollbackEnded{Rollback: belay.Rollback{ID: "r-1", State: belay.RollbackVerified}, Now: s.now})
 	s.want(belay.StateRolledBack, "stable 1 verified=true")
 }
+
+// TestOutlookIsToldOnce: with the first look that knows it, and not of a watch that is decided.
+func TestOutlookIsToldOnce(t *testing.T) {
+	const text = "at 200 requests/s: healthy can be proven in about 2 min"
+	told := func(s *story, v belay.Verdict, outlook string) int {
+		n := 0
+		var cmds []state.Command
+		s.d, cmds = state.Next(s.d, state.Looked{Card: belay.Card{Verdict: v}, Outlook: outlook, Now: s.now}, s.p)
+		for _, c := range cmds {
+			if r, ok := c.(state.Record); ok && strings.Contains(r.Event.Message, "what this watch can see: "+text) {
+				n++
+			}
+		}
+		return n
+	}
+	s := begin(t, nil)
+	for i, want := range []int{0, 1, 0} {
+		if got := told(s, belay.VerdictNone, []string{"", text, text}[i]); got != want {
+			t.Errorf("look %d while deploying tells it %d times, want %d", i, got, want)
+		}
+	}
+	if s.d.Outlook != text {
+		t.Errorf("outlook %q", s.d.Outlook)
+	}
+	if s := begin(t, nil).deployed(); told(s, belay.VerdictNone, text) != 1 {
+		t.Error("not told while watching")
+	}
+	if s := begin(t, nil).deployed(); told(s, belay.VerdictRegressed, text) != 0 {
+		t.Error("told of what is regressed")
+	}
+}

@@ -31,3 +31,8 @@ func until(d belay.Deployment, p Policy) time.Time {
 	}
 	return from.Add(wait + d.StepPaused.D())
 }
+
+// Observed tells whether a deployment in this state is looked at.
+func Observed(s belay.State) bool {
+	return !s.Final() && s != belay.StatePending && s != belay.StateRollingBack
+}

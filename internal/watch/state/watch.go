@@ -91,6 +91,15 @@ func (m *machine) trafficSet(in TrafficSet) {
 	}
 }
 
+// foresee tells once what the watch will be able to see. After the verdict nobody asks.
+func (m *machine) foresee(in Looked) {
+	if in.Outlook == "" || m.d.Outlook != "" || in.Card.Verdict == belay.VerdictRegressed {
+		return
+	}
+	m.d.Outlook = in.Outlook
+	m.record(belay.EventEvidence, belayActor, "what this watch can see: %s", in.Outlook)
+}
+
 // see keeps the evidence and tells of a changed verdict.
 func (m *machine) see(card belay.Card) {
 	before := belay.VerdictNone
