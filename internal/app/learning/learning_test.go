@@ -297,3 +297,25 @@ func TestInstancesThatAreGoneMakeRoom(t *testing.T) {
 		}
 	})
 }
+
+// TestAValueIsLearnedFromOneHourAtATime: a query with one value for both releases brings six hours along.
+func TestAValueIsLearnedFromOneHourAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := still(t)
+		w.cfg = parse(t, "targets: [a:1, b:1, c:1], signals: {queue: {query: queue_length, compare: true}}")
+		w.begin(t)
+		time.Sleep(2 * time.Minute)
+		w.l.Stop()
+		if l := w.of(shop()); l.Seconds != 3600 {
+			t.Errorf("learned from %v s, want one hour", l.Seconds)
+		}
+		for _, m := range w.signal(t, "queue").Levels {
+			if m.N > 61 {
+				t.Errorf("learned from %v minutes of %s, want those of one hour", m.N, m.Name)
+			}
+		}
+		if len(w.signal(t, "queue").Levels) != 3 {
+			t.Errorf("levels %+v", w.signal(t, "queue").Levels)
+		}
+	})
+}

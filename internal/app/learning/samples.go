@@ -42,8 +42,9 @@ func (l *Learner) samples(ctx context.Context, s config.Service, stable belay.St
 			l.o.Log.Debug("not learned from", "service", s.Name, "environment", s.Environment, "source", v.Source, "error", v.Detail)
 		}
 	}
-	for _, m := range found {
-		if m.T < 0 && m.Arm == belay.ArmBaseline {
+	begin := h.from.Sub(h.to).Seconds()
+	for _, m := range found { // a value that a watch compares with its past is read from long before the hour too
+		if m.T >= begin && m.T < 0 && m.Arm == belay.ArmBaseline {
 			out = append(out, m)
 		}
 	}
