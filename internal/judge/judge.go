@@ -152,8 +152,8 @@ func (j *Judge) listen(tick belay.Tick) {
 	}
 }
 
-// weigh shares the false-rollback rate out, once the candidate begins to show: among the signals that are there by
-// then, so that one that never comes costs nothing, with a little kept for those that come later.
+// weigh shares the false-rollback rate out, once the candidate begins to show in what is compared: among the signals
+// that are there by then, so that one that never comes costs nothing, with a little kept for those that come later.
 func (j *Judge) weigh() {
 	if j.weighed {
 		return
@@ -167,7 +167,7 @@ func (j *Judge) weigh() {
 		default:
 			absent += s.Weight
 		}
-		shows = shows || s.newest >= 0
+		shows = shows || s.Compare && s.newest >= 0
 	}
 	kept := lateSignals
 	if absent == 0 {
