@@ -64,6 +64,7 @@ type ServiceStatus struct {
 	Weights    map[string]int `json:"weights,omitempty"` // proxy slot -> percent
 	Quarantine []Quarantine   `json:"quarantine,omitempty"`
 	Warnings   []string       `json:"warnings,omitempty"` // no plan, nothing to roll back to, nothing is observed
+	Outlook    string         `json:"outlook,omitempty"`  // where one service was asked for: what its watch can see, in one sentence
 }
 
 // DeploymentFilter selects deployments; zero fields select everything.

@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 		{"show d-01k8", 0, []string{shopID}},
 		{"show shop", 0, []string{shopID}},
 		{"show " + rbID, 0, []string{"ROLLBACK VERIFIED", "front door"}},
-		{"plan shop", 0, []string{"Plan of shop/production", "What a watch can see, at 200 requests/s: healthy can be proven in about 2 min."}},
+		{"plan shop", 0, []string{"Plan of shop/production", "What a watch can see: at 200 requests/s: healthy can be proven in about 2 min."}},
 		{"plan mail -e staging", 0, []string{"Plan of mail/staging"}},
 		{"deploy shop --version 1.6", 0, []string{"shop/production runs 1.6."}},
 		{"deploy shop -v 1.6 --register -t 10.0.0.1:80 -t 10.0.0.2:80 --detach", 0, []string{newID}},

@@ -20,7 +20,8 @@ func (c *cli) statusCommand() *cobra.Command {
 		Use:   "status [SERVICE]",
 		Short: "What runs where, what is being deployed, and what is wrong",
 		Long: `What runs where, what is being deployed, and what is wrong: the verified release of each service, the newest
-deployment, health checks, what cannot be seen, releases in quarantine, and warnings about the way back.`,
+deployment, health checks, what cannot be seen, releases in quarantine, and warnings about the way back. Of one
+service also how far its watch has come, signal by signal, and what a watch can see at the present traffic.`,
 		Example:           "  belay status\n  belay status shop --output json",
 		Args:              takes(0, 1, "one service"),
 		ValidArgsFunction: c.offer(offerServices),
@@ -45,11 +46,27 @@ deployment, health checks, what cannot be seen, releases in quarantine, and warn
 					return err
 				}
 			}
+			if len(list) == 1 && len(args) == 1 {
+				foresee(cmd.Context(), api, &list[0])
+			}
 			return c.Print(list, func() string { return c.Style().Services(list, time.Now()) })
 		},
 	}
 	cmd.Flags().StringVarP(&environment, "env", "e", "", "only this `environment`")
 	return cmd
+}
+
+// foresee adds what the watch of a service can see: the one that is under way, or else the next.
+func foresee(ctx context.Context, api *client.Client, s *belay.ServiceStatus) {
+	if d := s.Deployment; d != nil && !d.State.Final() {
+		s.Outlook = d.Outlook
+		return
+	}
+	a, err := api.Plan(ctx, s.Ref)
+	if err != nil {
+		s.Warnings = append(s.Warnings, "no plan can be made: "+err.Error())
+	}
+	s.Outlook = a.Outlook
 }
 
 func (c *cli) historyCommand() *cobra.Command {

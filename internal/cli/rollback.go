@@ -112,8 +112,8 @@ func (c *cli) planCommand() *cobra.Command {
 		Use:   "plan SERVICE",
 		Short: "Show the rollback plan that a service would follow now",
 		Long: `Show the rollback plan that a service would follow now: the steps in order, what each would act on, how long
-each may take, and the next rungs should one fail; and what a watch can see at the present traffic, where belay counts it:
-how soon a regression would be called, and health be proven. Nothing is changed.`,
+each may take, and the next rungs should one fail; and what a watch can see at the traffic of the last ten minutes: how
+soon a regression would be called, and health be proven. Nothing is changed.`,
 		Example:           "  belay plan shop\n  belay plan shop --output json",
 		Args:              takes(1, 1, "one service"),
 		ValidArgsFunction: c.offer(offerServices),

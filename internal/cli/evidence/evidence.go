@@ -37,7 +37,7 @@ type Commands struct {
 const Formats = "formats"
 
 // Open makes a stream of a file, or of standard input for "-", that can be read more than once. done gives back what
-// was kept for that.
+// was kept for that: also of a file that can be read only once, such as a pipe.
 func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), err error) {
 	src, done = replay.Source{Name: file}, func() {}
 	if file == "-" {
@@ -55,7 +55,17 @@ func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), er
 	case err != nil:
 		return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 	case info.IsDir():
-		return src, done, belay.Errorf(belay.CodeInvalid, "%s is a folder", file).WithNext("name one file in it")
+		return src, done, belay.Errorf(belay.CodeInvalid, "%s is a folder", file).WithNext("name one file in it, or replay all of them: belay backtest %s", file)
+	case !info.Mode().IsRegular():
+		in, err := os.Open(file)
+		if err != nil {
+			return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
+		}
+		defer in.Close()
+		kept := *t
+		kept.In = in
+		_, done, err = Open(&kept, "-")
+		return src, done, err
 	}
 	src.Open = func() (io.ReadCloser, error) {
 		in, err := os.Open(file)

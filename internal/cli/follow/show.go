@@ -84,7 +84,7 @@ func (l *log) progress(r screen.Report, now time.Time, away *outage) {
 	if d.Card == nil || d.State.Final() || l.away || now.Sub(l.said) < saidEvery {
 		return
 	}
-	text := screen.Progress(d)
+	text := screen.Progress(d, now)
 	if text == l.line && now.Sub(l.said) < aliveEvery {
 		return
 	}

@@ -48,7 +48,7 @@ func (s Style) card(c belay.Card, candidate, baseline belay.Release) string {
 		b.WriteString(s.hang("  "+s.paint(warn, "cannot see: ")+m, 4))
 	}
 	if c.Verdict != belay.VerdictHealthy && c.Verdict != belay.VerdictRegressed {
-		for _, m := range c.Missing {
+		for _, m := range needs(c) {
 			b.WriteString(s.hang("  "+s.paint(dim, "still needed: ")+m, 4))
 		}
 	}
@@ -73,6 +73,8 @@ const (
 	valueWidth = 10
 	barWidth   = 16
 	oddsWidth  = 12
+	shortBar   = 6
+	goodWidth  = 9
 )
 
 // signals draws the table of evidence, those with evidence first.
@@ -89,11 +91,16 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 		old = short(baseline)
 	}
 	fixed := 2 + name + 2*valueWidth + 3
-	bars := min(barWidth, s.width()-fixed-oddsWidth-1)
-	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + "   evidence (acts when full)"
-	withRequests := s.width() >= fixed+barWidth+1+oddsWidth+16
-	if withRequests {
-		title = pad(title, fixed+barWidth+1+oddsWidth+2) + "requests"
+	lay := s.lay(fixed, undecided(c))
+	title := "  " + pad("signal", name) + left(short(candidate), valueWidth) + left(old, valueWidth) + "   "
+	switch {
+	case lay.goodAt > 0:
+		title = pad(title+"against it", lay.goodAt) + "for healthy"
+	default:
+		title += "evidence (acts when full)"
+	}
+	if lay.requestsAt > 0 {
+		title = pad(title, lay.requestsAt) + "requests"
 	}
 	rows := []string{s.cut(s.paint(dim, title))}
 	list := slices.Clone(c.Signals)
@@ -104,13 +111,87 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 			label = s.paint(dim, label)
 		}
 		line := "  " + label + left(value(e.Candidate, e.Unit), valueWidth) + s.paint(dim, left(value(e.Baseline, e.Unit), valueWidth)) + "   "
-		line += s.evidence(e, max(bars, 0))
-		if n := requests(e); withRequests && n != "" {
-			line = pad(line, fixed+barWidth+1+oddsWidth+2) + s.paint(dim, n)
+		line += s.evidence(e, lay.bar)
+		if good := s.goodness(e, lay.goodBar); lay.goodAt > 0 && good != "" {
+			line = pad(line, lay.goodAt) + good
+		}
+		if n := requests(e); lay.requestsAt > 0 && n != "" {
+			line = pad(line, lay.requestsAt) + s.paint(dim, n)
 		}
 		rows = append(rows, s.cut(strings.TrimRight(line, " ")))
 	}
 	return rows
+}
+
+// undecided tells whether a card is still on its way: then how far health is from being proven is shown too.
+func undecided(c belay.Card) bool {
+	return c.Verdict != belay.VerdictHealthy && c.Verdict != belay.VerdictRegressed
+}
+
+// layoutOf are the columns after the values, as far as there is room. Columns at 0 are left out.
+type layoutOf struct {
+	bar, goodBar       int // widths of the two bars
+	goodAt, requestsAt int
+}
+
+func (s Style) lay(fixed int, both bool) layoutOf {
+	w := s.width()
+	l := layoutOf{bar: min(barWidth, max(0, w-fixed-oddsWidth-1))}
+	next := fixed + barWidth + 1 + oddsWidth + 2
+	switch room := w - fixed - oddsWidth - goodWidth - 4; {
+	case !both || room < 2*shortBar:
+	default:
+		l.bar = min(barWidth, room/2)
+		l.goodBar = min(shortBar+4, room-l.bar)
+		l.goodAt = fixed + l.bar + 1 + oddsWidth + 1
+		next = l.goodAt + l.goodBar + 1 + goodWidth + 1
+	}
+	if w >= next+14 {
+		l.requestsAt = next
+	}
+	return l
+}
+
+// goodness draws how far the evidence for a release has come, and when health will be proven at the present traffic.
+func (s Style) goodness(e belay.SignalEvidence, n int) string {
+	if e.GoodLimit <= 1 || e.N == 0 {
+		return ""
+	}
+	if e.GoodE >= e.GoodLimit {
+		return s.paint(good, bar(1, n)) + " " + s.paint(good, "proven")
+	}
+	text := ""
+	if e.GoodIn != nil {
+		text = "in " + about(*e.GoodIn)
+	}
+	return s.paint(dim, bar(math.Log(math.Max(1, e.GoodE))/math.Log(e.GoodLimit), n)) + " " + s.paint(dim, text)
+}
+
+// about writes an estimate of seconds to come: "35 s", "4 min", "3 h", "> 1 day".
+func about(seconds float64) string {
+	switch {
+	case seconds < 90:
+		return fmt.Sprintf("%.0f s", math.Max(1, math.Ceil(seconds)))
+	case seconds < 5400:
+		return fmt.Sprintf("%.0f min", seconds/60)
+	case seconds < 86400:
+		return fmt.Sprintf("%.0f h", seconds/3600)
+	}
+	return "> 1 day"
+}
+
+// needs is what a card still needs for healthy, with the time that it will take at the present traffic.
+func needs(c belay.Card) []string {
+	var out []string
+	for _, m := range c.Missing {
+		for _, e := range c.Signals {
+			if e.GoodIn != nil && strings.HasPrefix(m, e.Signal+": ") {
+				m += ", about " + about(*e.GoodIn) + " at this traffic"
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func rank(e belay.SignalEvidence) int {

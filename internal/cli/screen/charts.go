@@ -11,7 +11,7 @@ func (s Style) Charts(c belay.Card, candidate, baseline string) string {
 }
 
 // Outlook writes what the next watch can see, broken between words.
-func (s Style) Outlook(text string) string { return s.hang("What a watch can see, "+text+".", 2) }
+func (s Style) Outlook(text string) string { return s.hang("What a watch can see: "+text+".", 2) }
 
 // ink paints in what the picture calls an ink.
 func (s Style) ink(i picture.Ink, text string) string {

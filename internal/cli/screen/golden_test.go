@@ -51,8 +51,8 @@ func card(v belay.Verdict) *belay.Card {
 		Verdict: v, T: 7.4, Policy: "false rollbacks at most 1 % over the whole watch; healthy after 3 s at the earliest; error_rate hard stop 25 %, compared, margin 1.25",
 		Signals: []belay.SignalEvidence{
 			{Signal: "throughput", Verdict: belay.VerdictHealthy, Method: "threshold", Unit: "/s", Candidate: ptr(39.6), Baseline: ptr(138.7), N: 73},
-			{Signal: "error_rate", Verdict: belay.VerdictInsufficient, Method: "comparison", Unit: "%", Candidate: ptr(0.036), Baseline: ptr(0), N: 222, X: 8, BaseN: 1235, EValue: 6.49, Limit: 166.7, GoodLimit: 20},
-			{Signal: "response_time", Verdict: v, Method: "comparison", Unit: "s", Candidate: ptr(0.2215), Baseline: ptr(0.0199), N: 222, BaseN: 1235, EValue: 1, Limit: 250, GoodLimit: 20},
+			{Signal: "error_rate", Verdict: belay.VerdictInsufficient, Method: "comparison", Unit: "%", Candidate: ptr(0.036), Baseline: ptr(0), N: 222, X: 8, BaseN: 1235, EValue: 6.49, Limit: 166.7, GoodE: 4.2, GoodLimit: 20},
+			{Signal: "response_time", Verdict: v, Method: "comparison", Unit: "s", Candidate: ptr(0.2215), Baseline: ptr(0.0199), N: 222, BaseN: 1235, EValue: 1, Limit: 250, GoodE: 24, GoodLimit: 20},
 			{Signal: "memory_usage", Verdict: belay.VerdictHealthy, Method: "threshold", Unit: "B", Candidate: ptr(143 << 20), Baseline: ptr(160 << 20), Threshold: ptr(200 << 20), N: 6},
 		},
 		Health: []belay.HealthStatus{
@@ -70,7 +70,7 @@ func card(v belay.Verdict) *belay.Card {
 	case belay.VerdictInsufficient:
 		c.Reason = "not enough seen yet: error_rate: 252 more requests"
 		c.Missing = []string{"error_rate: 252 more requests", "3 s more of the minimum time"}
-		c.Signals[1].EValue = 30
+		c.Signals[1].EValue, c.Signals[1].GoodIn = 30, ptr(130)
 	case belay.VerdictBlind:
 		c.Reason = "the monitoring is down"
 		c.Blind = []string{"metrics: http://prometheus:9090 does not answer: connection refused"}
@@ -301,10 +301,10 @@ func TestLists(t *testing.T) {
 
 func TestProgressIsOneLine(t *testing.T) {
 	for v, want := range map[belay.Verdict]string{
-		belay.VerdictInsufficient: "watching, 25 % of the traffic, error_rate 30 : 1 against it (acts at 167 : 1), still needed: error_rate: 252 more requests",
-		belay.VerdictHealthy:      "watching, 25 % of the traffic, no evidence against it",
+		belay.VerdictInsufficient: "watching, 25 % of the traffic, error_rate 30 : 1 against it (acts at 167 : 1), still needed: error_rate: 252 more requests, about 2 min at this traffic, 32 s left to be proven",
+		belay.VerdictHealthy:      "watching, 25 % of the traffic, no evidence against it, 32 s left to be proven",
 	} {
-		if got := screen.Progress(deployment(belay.StateWatching, v)); got != want {
+		if got := screen.Progress(deployment(belay.StateWatching, v), at(10)); got != want {
 			t.Errorf("%s: %q", v, got)
 		}
 	}

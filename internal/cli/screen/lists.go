@@ -16,6 +16,9 @@ func (s Style) Head(d belay.Deployment) string {
 	if !d.EndedAt.IsZero() {
 		line += s.paint(dim, ", took "+Since(d.EndedAt.Sub(d.CreatedAt)))
 	}
+	if !d.Until.IsZero() && !d.State.Final() {
+		line += s.paint(dim, ", until "+d.Until.Local().Format("15:04:05")+" "+strings.TrimPrefix(leftFor(d.State), "left "))
+	}
 	out := s.heading(d) + s.hang(line, 2)
 	if d.Reason != "" {
 		out += s.hang("  "+d.Reason, 2)
@@ -105,6 +108,9 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 				line += fmt.Sprintf(" at %d %%", d.Weight)
 			}
 			b.WriteString(line + s.paint(dim, "  "+d.ID+"  "+d.Reason) + "\n")
+			if len(list) == 1 {
+				b.WriteString(s.underWay(*d, now))
+			}
 		}
 		if w := shares(v.Weights); w != "" {
 			b.WriteString("  " + s.paint(dim, "traffic  ") + w + "\n")
@@ -120,11 +126,29 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 		for _, q := range v.Quarantine {
 			b.WriteString("  " + s.paint(warn, "quarantined: ") + q.Release.String() + s.paint(dim, "  "+q.Reason) + "\n")
 		}
+		if v.Outlook != "" {
+			b.WriteString(s.hang("  "+s.paint(dim, "a watch can see: ")+v.Outlook, 4))
+		}
 		for _, w := range v.Warnings {
 			b.WriteString("  " + s.paint(warn, "warning: ") + w + "\n")
 		}
 	}
 	return s.cutAll(b.String())
+}
+
+// underWay draws how far a watch has come: the evidence of each signal, what is missing, and the time that is left.
+func (s Style) underWay(d belay.Deployment, now time.Time) string {
+	if d.State.Final() || d.Card == nil {
+		return ""
+	}
+	var b strings.Builder
+	if rest := d.Until.Sub(now); !d.Until.IsZero() && rest > 0 {
+		b.WriteString("  " + s.paint(dim, clock(rest)+" "+leftFor(d.State)) + "\n")
+	}
+	for _, line := range append(s.signals(*d.Card, d.Release, d.Previous), s.wants(d)...) {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
 }
 
 // shares lists the slots of a proxy with their traffic.

@@ -48,7 +48,7 @@ func (s Style) events(list []belay.Event, begin time.Time) []string {
 	var lines []string
 	for _, e := range list {
 		if line, ok := t.Tell(s, e, begin); ok {
-			lines = append(lines, line)
+			lines = append(lines, split(s.hang(line, OffsetWidth))...)
 		}
 	}
 	return lines[max(0, len(lines)-maxEvents):]
@@ -63,7 +63,7 @@ func (s Style) wants(d belay.Deployment) []string {
 	if d.State != belay.StateWatching && d.State != belay.StateHeld {
 		return lines
 	}
-	for i, m := range d.Card.Missing {
+	for i, m := range needs(*d.Card) {
 		if i == 3 {
 			break
 		}

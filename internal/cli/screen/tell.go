@@ -63,7 +63,7 @@ func (s Style) EventLine(e belay.Event, begin time.Time) string {
 }
 
 // Progress is one line on where the evidence stands, for a log.
-func Progress(d belay.Deployment) string {
+func Progress(d belay.Deployment, now time.Time) string {
 	parts := []string{words(string(d.State))}
 	if d.Slot != "" && !d.State.Final() {
 		parts = append(parts, fmt.Sprintf("%d %% of the traffic", d.Weight))
@@ -80,7 +80,10 @@ func Progress(d belay.Deployment) string {
 		parts = append(parts, "no evidence against it")
 	}
 	if len(d.Card.Missing) > 0 && d.State == belay.StateWatching {
-		parts = append(parts, "still needed: "+d.Card.Missing[0])
+		parts = append(parts, "still needed: "+needs(*d.Card)[0])
+	}
+	if rest := d.Until.Sub(now); !d.Until.IsZero() && rest > 0 && d.State == belay.StateWatching {
+		parts = append(parts, clock(rest)+" "+leftFor(d.State))
 	}
 	return strings.Join(parts, ", ")
 }
