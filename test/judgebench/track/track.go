@@ -100,7 +100,7 @@ func All() []Track {
 			Bads: []float64{0.0075, 0.01, 0.02, 0.05, 0.1, 0.5}, Runs: 200,
 		}, powerCells},
 		{"B", "how often a good release is taken back", counting, Grid{
-			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 600,
+			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 500,
 		}, nullCells},
 		{"C", "how soon slower answers are found", rival.Latencies(), Grid{
 			Pasts: []string{"none", "1h"}, Rates: []float64{20, 200}, Shares: []float64{0.1}, Runs: 200,
