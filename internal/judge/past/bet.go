@@ -1,6 +1,10 @@
 package past
 
-import "math"
+import (
+	"math"
+
+	"github.com/belaydev/belay/internal/judge/stats"
+)
 
 // Bet is the comparison of a signal with its own past, beside another that yields e-values: the one side by side, or
 // that of counts with the past. It begins once no old release is seen beside the candidate, with what is left of the
@@ -53,7 +57,8 @@ func (b *Bet) Doubts() bool {
 // Placed tells whether the bet is on.
 func (b *Bet) Placed() bool { return b != nil && b.placed }
 
-// own is the evidence of the past alone, times what was staked.
+// own is the evidence of the past alone, times what was staked: none where the past found nothing, however large the
+// stake is, for what the other found may not matter.
 func (b *Bet) own() float64 {
 	score := b.Score()
 	if b.Matters != nil && score > 0 {
@@ -61,7 +66,10 @@ func (b *Bet) own() float64 {
 			score = 0
 		}
 	}
-	return score + b.stake
+	if score <= 0 {
+		return math.Min(0, b.stake)
+	}
+	return math.Min(stats.MaxLog, score+b.stake)
 }
 
 // left is what the other's evidence e counts for.
