@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // Card draws a decision card with what was held to be usual of the service and the policy that it was decided by.
@@ -60,7 +61,7 @@ func offset(t float64) string {
 	if t < 0 {
 		sign = ""
 	}
-	return sign + Since(time.Duration(t*float64(time.Second)))
+	return sign + figure.Since(time.Duration(t*float64(time.Second)))
 }
 
 // carries tells whether a signal has evidence of its own, and is not only shown.
@@ -110,7 +111,7 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 		if !carries(e) {
 			label = s.paint(dim, label)
 		}
-		line := "  " + label + left(value(e.Candidate, e.Unit), valueWidth) + s.paint(dim, left(value(e.Baseline, e.Unit), valueWidth)) + "   "
+		line := "  " + label + left(figure.Value(e.Candidate, e.Unit), valueWidth) + s.paint(dim, left(figure.Value(e.Baseline, e.Unit), valueWidth)) + "   "
 		line += s.evidence(e, lay.bar)
 		if good := s.goodness(e, lay.goodBar); lay.goodAt > 0 && good != "" {
 			line = pad(line, lay.goodAt) + good
@@ -158,26 +159,13 @@ func (s Style) goodness(e belay.SignalEvidence, n int) string {
 		return ""
 	}
 	if e.GoodE >= e.GoodLimit {
-		return s.paint(good, bar(1, n)) + " " + s.paint(good, "proven")
+		return s.paint(good, figure.Bar(1, n)) + " " + s.paint(good, "proven")
 	}
 	text := ""
 	if e.GoodIn != nil {
-		text = "in " + about(*e.GoodIn)
+		text = "in " + figure.About(*e.GoodIn)
 	}
-	return s.paint(dim, bar(math.Log(math.Max(1, e.GoodE))/math.Log(e.GoodLimit), n)) + " " + s.paint(dim, text)
-}
-
-// about writes an estimate of seconds to come: "35 s", "4 min", "3 h", "> 1 day".
-func about(seconds float64) string {
-	switch {
-	case seconds < 90:
-		return fmt.Sprintf("%.0f s", math.Max(1, math.Ceil(seconds)))
-	case seconds < 5400:
-		return fmt.Sprintf("%.0f min", seconds/60)
-	case seconds < 86400:
-		return fmt.Sprintf("%.0f h", seconds/3600)
-	}
-	return "> 1 day"
+	return s.paint(dim, figure.Bar(math.Log(math.Max(1, e.GoodE))/math.Log(e.GoodLimit), n)) + " " + s.paint(dim, text)
 }
 
 // needs is what a card still needs for healthy, with the time that it will take at the present traffic.
@@ -186,7 +174,7 @@ func needs(c belay.Card) []string {
 	for _, m := range c.Missing {
 		for _, e := range c.Signals {
 			if e.GoodIn != nil && strings.HasPrefix(m, e.Signal+": ") {
-				m += ", about " + about(*e.GoodIn) + " at this traffic"
+				m += ", about " + figure.About(*e.GoodIn) + " at this traffic"
 			}
 		}
 		out = append(out, m)
@@ -207,9 +195,9 @@ func requests(e belay.SignalEvidence) string {
 	case e.N == 0 && e.BaseN == 0 || e.Limit <= 1 && e.BaseN == 0 && e.X == 0:
 		return ""
 	case e.BaseN == 0:
-		return count(e.N)
+		return figure.Count(e.N)
 	}
-	return count(e.N) + " : " + count(e.BaseN)
+	return figure.Count(e.N) + " : " + figure.Count(e.BaseN)
 }
 
 // evidence draws how far the evidence has come towards its limit, on a logarithmic scale, and says the odds.
@@ -218,7 +206,7 @@ func (s Style) evidence(e belay.SignalEvidence, n int) string {
 		if n < 4 {
 			return s.paint(h, text)
 		}
-		return s.paint(h, bar(share, n)) + " " + s.paint(h, text)
+		return s.paint(h, figure.Bar(share, n)) + " " + s.paint(h, text)
 	}
 	switch {
 	case e.Candidate == nil && e.N == 0 && e.EValue <= 1 && e.Verdict != belay.VerdictRegressed:
@@ -232,27 +220,17 @@ func (s Style) evidence(e belay.SignalEvidence, n int) string {
 		}
 		switch {
 		case share >= 1 || e.Verdict == belay.VerdictRegressed:
-			return draw(bad, 1, odds(e.EValue))
+			return draw(bad, 1, figure.Odds(e.EValue))
 		case share > 0.5:
-			return draw(warn, share, odds(e.EValue))
+			return draw(warn, share, figure.Odds(e.EValue))
 		case e.Verdict == belay.VerdictHealthy:
 			return draw(good, 0, "healthy")
 		}
-		return draw(dim, share, odds(e.EValue))
+		return draw(dim, share, figure.Odds(e.EValue))
 	case e.Threshold != nil && e.Candidate != nil && *e.Threshold > 0:
-		return draw(dim, *e.Candidate / *e.Threshold, "of "+number(*e.Threshold, e.Unit))
+		return draw(dim, *e.Candidate / *e.Threshold, "of "+figure.Number(*e.Threshold, e.Unit))
 	}
 	return s.paint(dim, "shown only")
-}
-
-func odds(e float64) string {
-	switch {
-	case e < 1.5:
-		return "none"
-	case e >= 1e6:
-		return "> 1 M : 1"
-	}
-	return count(e) + " : 1"
 }
 
 func short(r belay.Release) string { return ellipsis(r.String(), 9) }

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // Head draws the first lines about a deployment.
 func (s Style) Head(d belay.Deployment) string {
 	line := s.state(d.State) + "  " + s.paint(dim, "begun "+d.CreatedAt.Local().Format("2006-01-02 15:04:05")+" by "+d.Actor)
 	if !d.EndedAt.IsZero() {
-		line += s.paint(dim, ", took "+Since(d.EndedAt.Sub(d.CreatedAt)))
+		line += s.paint(dim, ", took "+figure.Since(d.EndedAt.Sub(d.CreatedAt)))
 	}
 	if !d.Until.IsZero() && !d.State.Final() {
 		line += s.paint(dim, ", until "+d.Until.Local().Format("15:04:05")+" "+strings.TrimPrefix(leftFor(d.State), "left "))
@@ -38,7 +39,7 @@ func (s Style) History(list []belay.Deployment, now time.Time) string {
 	labelled := slices.ContainsFunc(list, func(d belay.Deployment) bool { return d.Label != nil })
 	rows := [][]string{{"id", "service", "release", "state", "when", "why"}}
 	for _, d := range list {
-		rows = append(rows, []string{d.ID, d.String(), short(d.Release), s.paint(stateHue(d.State), words(string(d.State))), ago(now.Sub(d.CreatedAt)), s.paint(dim, d.Reason)})
+		rows = append(rows, []string{d.ID, d.String(), short(d.Release), s.paint(stateHue(d.State), words(string(d.State))), figure.Ago(now.Sub(d.CreatedAt)), s.paint(dim, d.Reason)})
 	}
 	for i := range rows {
 		switch {
@@ -63,20 +64,6 @@ func (s Style) label(d belay.Deployment) string {
 	return string(d.Label.Word)
 }
 
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "just now"
-	case d < time.Minute:
-		return fmt.Sprintf("%ds ago", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh ago", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
-}
-
 // Services draws the state of services.
 func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 	var b strings.Builder
@@ -95,7 +82,7 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 		case v.Deployment != nil && v.Deployment.State == belay.StateUnverified:
 			line += s.paint(warn, "taken back to "+v.Deployment.Previous.String()) + s.paint(dim, ", but that could not be proven")
 		case v.Stable != nil && v.Stable.Verified:
-			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+ago(now.Sub(v.Stable.Since)))
+			line += "runs " + s.paint(good, v.Stable.Release.String()) + s.paint(dim, ", verified "+figure.Ago(now.Sub(v.Stable.Since)))
 		case v.Stable != nil:
 			line += "runs " + v.Stable.Release.String() + s.paint(dim, ", not verified")
 		default:
@@ -143,7 +130,7 @@ func (s Style) underWay(d belay.Deployment, now time.Time) string {
 	}
 	var b strings.Builder
 	if rest := d.Until.Sub(now); !d.Until.IsZero() && rest > 0 {
-		b.WriteString("  " + s.paint(dim, clock(rest)+" "+leftFor(d.State)) + "\n")
+		b.WriteString("  " + s.paint(dim, figure.Clock(rest)+" "+leftFor(d.State)) + "\n")
 	}
 	for _, line := range append(s.signals(*d.Card, d.Release, d.Previous), s.wants(d)...) {
 		b.WriteString(line + "\n")

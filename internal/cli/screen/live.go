@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // Frame is what the live view of one deployment shows.
@@ -150,11 +151,11 @@ func (s Style) stateLine(f Frame) string {
 	if !d.EndedAt.IsZero() {
 		end = d.EndedAt
 	}
-	line := s.state(d.State) + "  " + s.paint(dim, clock(end.Sub(d.CreatedAt)))
+	line := s.state(d.State) + "  " + s.paint(dim, figure.Clock(end.Sub(d.CreatedAt)))
 	right := ""
 	if !d.Until.IsZero() && !d.State.Final() {
 		if rest := d.Until.Sub(f.Now); rest > 0 {
-			right = s.paint(dim, clock(rest)+" "+leftFor(d.State))
+			right = s.paint(dim, figure.Clock(rest)+" "+leftFor(d.State))
 		}
 	}
 	out := s.apart(line, right) + "\n"
@@ -182,7 +183,7 @@ func (s Style) away(d time.Duration) string {
 	if d < time.Second {
 		return ""
 	}
-	return s.paint(warn, fmt.Sprintf("the server has not answered for %s; waiting for it", clock(d))) + "\n"
+	return s.paint(warn, fmt.Sprintf("the server has not answered for %s; waiting for it", figure.Clock(d))) + "\n"
 }
 
 // traffic is a bar with the new release's share.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // RollbackLive draws a rollback at work: its steps, and the proof that comes last.
@@ -20,7 +21,7 @@ func (s Style) RollbackLive(r belay.Rollback, now time.Time, away time.Duration)
 			from = t
 		}
 		line := "  " + s.paint(accent, "▸") + " " + pad("proof", nameWidth(r.Steps)) + " " + s.paint(accent, pad("reading", stepState)) + " " +
-			s.paint(dim, left(clock(now.Sub(from)), stepTime)) + "  everything is read back"
+			s.paint(dim, left(figure.Clock(now.Sub(from)), stepTime)) + "  everything is read back"
 		if r.Plan.ProofTimeout > 0 {
 			line += s.paint(dim, ", for at most "+r.Plan.ProofTimeout.String())
 		}
@@ -144,9 +145,9 @@ func (s Style) stepLine(st belay.StepRecord, name int) string {
 	}
 	took := ""
 	if !st.Ended.IsZero() && !st.Started.IsZero() {
-		took = Since(st.Ended.Sub(st.Started))
+		took = figure.Since(st.Ended.Sub(st.Started))
 		if st.State == belay.StepRunning {
-			took = clock(st.Ended.Sub(st.Started))
+			took = figure.Clock(st.Ended.Sub(st.Started))
 		}
 	}
 	line := "  " + s.paint(hu, mark) + " " + pad(st.Name, name) + " " + s.paint(hu, pad(string(st.State), stepState)) + " " + s.paint(dim, left(took, stepTime))
@@ -186,9 +187,9 @@ func (s Style) Certificate(c belay.Certificate) string {
 		hu = warn
 	case belay.ResultVerified:
 	}
-	about := fmt.Sprintf("  %s back on %s, proven in %s", c.Ref, c.Release, Since(c.Took.D()))
+	about := fmt.Sprintf("  %s back on %s, proven in %s", c.Ref, c.Release, figure.Since(c.Took.D()))
 	if c.Result != belay.ResultVerified {
-		about = fmt.Sprintf("  %s should be back on %s; read for %s", c.Ref, c.Release, Since(c.Took.D()))
+		about = fmt.Sprintf("  %s should be back on %s; read for %s", c.Ref, c.Release, figure.Since(c.Took.D()))
 	}
 	b.WriteString(s.hang(s.paint(hu, "CERTIFICATE "+strings.ToUpper(string(c.Result)))+s.paint(dim, about), 2))
 	name := 16

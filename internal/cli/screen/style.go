@@ -3,10 +3,7 @@
 package screen
 
 import (
-	"fmt"
-	"math"
 	"strings"
-	"time"
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -146,21 +143,6 @@ func breakAt(line string, room int) (head, after int) {
 	return head, after
 }
 
-// bar draws a share from 0 to 1 over n columns.
-func bar(share float64, n int) string {
-	const eighths = " ▏▎▍▌▋▊▉"
-	if math.IsNaN(share) {
-		share = 0
-	}
-	units := int(math.Round(min(max(share, 0), 1) * float64(n) * 8))
-	full, rest := units/8, units%8
-	out := strings.Repeat("█", full)
-	if rest > 0 {
-		out += string([]rune(eighths)[rest])
-	}
-	return out + strings.Repeat("·", max(0, n-ansi.StringWidth(out)))
-}
-
 func verdictHue(v belay.Verdict) hue {
 	switch v {
 	case belay.VerdictHealthy:
@@ -187,85 +169,4 @@ func stateHue(s belay.State) hue {
 		return accent
 	}
 	return plain
-}
-
-// value writes a signal's value with its unit.
-func value(v *float64, unit string) string {
-	if v == nil {
-		return "–"
-	}
-	return number(*v, unit)
-}
-
-func number(v float64, unit string) string {
-	switch unit {
-	case "%":
-		return trim(v*100) + " %"
-	case "s":
-		if math.Abs(v) < 1 {
-			return trim(v*1000) + " ms"
-		}
-		return trim(v) + " s"
-	case "B":
-		const names = "KMGT"
-		if math.Abs(v) < 1024 {
-			return trim(v) + " B"
-		}
-		i := -1
-		for math.Abs(v) >= 1024 && i < len(names)-1 {
-			v, i = v/1024, i+1
-		}
-		return trim(v) + " " + names[i:i+1] + "iB"
-	case "":
-		return trim(v)
-	}
-	return trim(v) + " " + unit
-}
-
-// trim writes three significant digits, never an exponent for usual sizes.
-func trim(v float64) string {
-	switch a := math.Abs(v); {
-	case a == 0:
-		return "0"
-	case a >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case a >= 10:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
-	case a >= 0.01:
-		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
-	}
-	return fmt.Sprintf("%.2g", v)
-}
-
-// count writes a whole number with thousands set apart.
-func count(n float64) string {
-	s := fmt.Sprintf("%.0f", n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// clock writes a running time in whole seconds, so that a frame changes once a second and not more often.
-func clock(d time.Duration) string {
-	d = max(0, d.Round(time.Second))
-	if d < time.Minute {
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	}
-	return belay.Duration(d).String()
-}
-
-// Since writes a duration for people: "340 ms", "4.2 s", "3m20s", "2h5m".
-func Since(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "-" + Since(-d)
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Hour:
-		return belay.Duration(d.Round(time.Second)).String()
-	}
-	return belay.Duration(d.Round(time.Minute)).String()
 }

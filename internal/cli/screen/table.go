@@ -1,6 +1,10 @@
 package screen
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/belaydev/belay/internal/cli/screen/figure"
+)
 
 // Table draws rows, the first of which names the columns. All columns but the last are as wide as their widest cell; a
 // cell may have colours.
@@ -72,4 +76,4 @@ func (s Style) Strong(text string) string { return s.paint(strong, text) }
 func (s Style) Wrap(line string, indent int) string { return s.hang(line, indent) }
 
 // Count writes a whole number with thousands set apart.
-func Count(n float64) string { return count(n) }
+func Count(n float64) string { return figure.Count(n) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // OffsetWidth is how many columns stand before the message in a line of a timeline.
@@ -59,7 +60,7 @@ func (s Style) EventLine(e belay.Event, begin time.Time) string {
 	if e.Actor != "" && e.Actor != "belay" {
 		who = s.paint(dim, " ("+e.Actor+")")
 	}
-	return s.paint(dim, left("+"+Since(e.Time.Sub(begin)), OffsetWidth-2)) + "  " + s.paint(h, e.Message) + who
+	return s.paint(dim, left("+"+figure.Since(e.Time.Sub(begin)), OffsetWidth-2)) + "  " + s.paint(h, e.Message) + who
 }
 
 // Progress is one line on where the evidence stands, for a log.
@@ -73,7 +74,7 @@ func Progress(d belay.Deployment, now time.Time) string {
 	}
 	for _, e := range d.Card.Signals {
 		if e.Limit > 1 && e.EValue >= 1.5 {
-			parts = append(parts, fmt.Sprintf("%s %s against it (acts at %s)", e.Signal, odds(e.EValue), odds(e.Limit)))
+			parts = append(parts, fmt.Sprintf("%s %s against it (acts at %s)", e.Signal, figure.Odds(e.EValue), figure.Odds(e.Limit)))
 		}
 	}
 	if len(parts) < 3 && len(d.Card.Signals) > 0 {
@@ -83,9 +84,12 @@ func Progress(d belay.Deployment, now time.Time) string {
 		parts = append(parts, "still needed: "+needs(*d.Card)[0])
 	}
 	if rest := d.Until.Sub(now); !d.Until.IsZero() && rest > 0 && d.State == belay.StateWatching {
-		parts = append(parts, clock(rest)+" "+leftFor(d.State))
+		parts = append(parts, figure.Clock(rest)+" "+leftFor(d.State))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// Since writes a duration for people: "340 ms", "4.2 s", "3m20s", "2h5m".
+func Since(d time.Duration) string { return figure.Since(d) }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // usual is what the comparisons of a card went by, on one line.
@@ -13,7 +14,7 @@ func usual(c belay.Card) string {
 	for _, e := range c.Signals {
 		var habits []string
 		for _, h := range e.Habits {
-			text := fmt.Sprintf("%s %s (%s", h.Name, trim(h.Value), h.Source)
+			text := fmt.Sprintf("%s %s (%s", h.Name, figure.Trim(h.Value), h.Source)
 			if h.Source == belay.HabitLearned && h.Detail != "" {
 				text += " from " + h.Detail
 			}
