@@ -49,6 +49,7 @@ type Judge struct {
 	last    float64 // time of the newest tick; -Inf before the first
 	start   float64 // first sign of the candidate; NaN before it
 	weighed bool    // the false-rollback rate was shared out
+	told    bool    // what was learned before the watch was taken in
 	ruling  *ruling // set once the release is called regressed, and kept
 	card    *belay.Card
 	reached belay.Verdict // by the newest card
@@ -93,8 +94,9 @@ func (j *Judge) Take(tick belay.Tick) {
 		return
 	}
 	j.last, j.card = tick.T, nil
-	if tick.Learned != nil {
+	if tick.Learned != nil && !j.told { // an observation that was opened anew may bring it again
 		j.recall(tick.Learned)
+		j.told = true
 	}
 	for i := range tick.Samples {
 		m := &tick.Samples[i]

@@ -23,3 +23,27 @@ func TestWhatIsNotComparedFixesNoWeights(t *testing.T) {
 		t.Errorf("error_rate acts at %v, want 1/(0.6 of 1 %%)", got)
 	}
 }
+
+// TestWhatWasLearnedIsTakenInOnce: an observation that is opened anew brings it again, and so does its recording.
+func TestWhatWasLearnedIsTakenInOnce(t *testing.T) {
+	known := &belay.Learned{Signals: []belay.LearnedSignal{{Signal: "error_rate", Kind: belay.KindEvents,
+		Clumps: []belay.LearnedClumps{{Excess: 50, Usual: 50, Blocks: 50, Events: 50}, {Excess: 50, Usual: 50, Blocks: 50, Events: 50}}}}}
+	var size [2]float64
+	for times := range size {
+		j := New(DefaultPolicy())
+		for at := range 4 {
+			tick := belay.Tick{T: float64(at)}
+			if at <= times {
+				tick.Learned = known
+			}
+			for _, arm := range []belay.Arm{belay.ArmCandidate, belay.ArmBaseline} {
+				tick.Samples = append(tick.Samples, belay.Sample{Signal: "error_rate", Kind: belay.KindEvents, Arm: arm, Instance: string(arm), N: 10})
+			}
+			j.Take(tick)
+		}
+		size[times] = j.Card().Signals[0].Habits[1].Value
+	}
+	if size[0] != size[1] {
+		t.Errorf("clumps of %v, and of %v when it is told twice", size[0], size[1])
+	}
+}
