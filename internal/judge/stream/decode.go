@@ -110,7 +110,36 @@ func learnedOf(raw []byte, into *belay.Learned) *Error {
 	if !sound(reflect.ValueOf(into).Elem()) {
 		return bad("", `"learned" has a number that is too large to be true`)
 	}
+	for i := range into.Signals {
+		s := &into.Signals[i]
+		switch {
+		case !slices.Contains(sampleKinds(), string(s.Kind)):
+			return bad("want one of "+strings.Join(sampleKinds(), ", "), `"learned": %s is of the unknown kind %q`, s.Signal, s.Kind)
+		case negative(s):
+			return bad("", `"learned": a count or a sum of squares of %s is negative`, s.Signal)
+		case s.Scale != nil && s.Scale.Unit == 0:
+			return bad("", `"learned": the scale of %s has no "unit"`, s.Signal)
+		}
+	}
 	return nil
+}
+
+// negative tells whether any sum is, that no observation makes less.
+func negative(s *belay.LearnedSignal) bool {
+	least := 0.0
+	for _, v := range s.Bad {
+		least = min(least, v.N, v.X, v.Expected)
+	}
+	for _, v := range s.Clumps {
+		least = min(least, v.Excess, v.Usual, v.Blocks, v.Events)
+	}
+	for _, v := range slices.Concat(s.Speeds, s.Levels) {
+		least = min(least, v.N, v.Squares, v.Pairs, v.Spacing)
+	}
+	if s.Scale != nil {
+		least = min(least, s.Scale.Offset, s.Scale.Unit)
+	}
+	return least < 0
 }
 
 // sound tells whether all numbers in v are of a believable size.

@@ -190,6 +190,9 @@ func TestRefused(t *testing.T) {
 		"learned field":          {`{"t":1,"kind":"learned","learned":{"signal":[]}}`, 1, []string{`did you mean "signals"?`}},
 		"learned field inside":   {`{"t":1,"kind":"learned","learned":{"signals":[{"signal":"a","kindd":"events"}]}}`, 1, []string{"kindd"}},
 		"learned is too large":   {`{"t":1,"kind":"learned","learned":{"signals":[{"signal":"a","kind":"gauge","slow":1e200}]}}`, 1, []string{"too large"}},
+		"learned of no kind":     {`{"t":1,"kind":"learned","learned":{"signals":[{"signal":"a","kind":"bogus"}]}}`, 1, []string{"unknown kind", "bogus", "histogram"}},
+		"learned without a unit": {`{"t":1,"kind":"learned","learned":{"signals":[{"signal":"a","kind":"gauge","scale":{"linear":true}}]}}`, 1, []string{"unit"}},
+		"learned less than none": {`{"t":1,"kind":"learned","learned":{"signals":[{"signal":"a","kind":"gauge","levels":[{"name":"i","n":9,"sum":1,"squares":-2}]}]}}`, 1, []string{"negative"}},
 		"learned twice":          {strings.Repeat(`{"t":1,"kind":"learned","learned":{}}`+"\n", 2), 2, []string{"given twice"}},
 		"nothing after an error": {"x\n" + events, 1, []string{"want a JSON object"}},
 	} {
