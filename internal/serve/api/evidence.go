@@ -31,13 +31,14 @@ func (h handler) evidence(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	rc, begun := http.NewResponseController(w), false
+	patience := func() { _ = rc.SetWriteDeadline(time.Now().Add(streamPatience)) } // a client that reads nothing is let go
 	err := h.Evidence.Record(r.Context(), r.PathValue("id"), follow, func(part []byte) error {
 		if !begun {
 			w.Header().Set("Content-Type", "application/x-ndjson")
 			w.Header().Set("Cache-Control", "no-store")
 			begun = true
 		}
-		_ = rc.SetWriteDeadline(time.Now().Add(streamPatience)) // a client that reads nothing is let go
+		patience()
 		_, err := w.Write(part)
 		return errors.Join(err, rc.Flush())
 	})
@@ -46,6 +47,8 @@ func (h handler) evidence(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // so that the client does not take what it has for all
 	case err != nil:
 		h.fail(w, r, err)
+	default:
+		patience() // the last part may be older than that: a rollback takes its time, and shows no evidence
 	}
 }
 

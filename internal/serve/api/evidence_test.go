@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/client"
@@ -68,6 +69,34 @@ func TestEvidence(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestAQuietEndOfEvidence: nothing may come between the last part and the end of a recording, for as long as a rollback
+// takes; the end itself must still reach who follows.
+func TestAQuietEndOfEvidence(t *testing.T) {
+	w := &patient{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/api/v1/deployments/"+knownID+"/evidence", nil)
+	r.Header.Set("Authorization", "Bearer secret")
+	handler(&fake{}, "secret").ServeHTTP(w, r)
+	if w.Code != http.StatusOK || !w.fresh {
+		t.Errorf("%d: the end is written under the deadline of the last part", w.Code)
+	}
+}
+
+// patient knows whether a deadline was set after the last part.
+type patient struct {
+	*httptest.ResponseRecorder
+	fresh bool
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	p.fresh = false
+	return p.ResponseRecorder.Write(b)
+}
+
+func (p *patient) SetWriteDeadline(time.Time) error {
+	p.fresh = true
+	return nil
+}
 
 // TestPictureIsSafe: a browser that opens the picture runs nothing and loads nothing.
 func TestPictureIsSafe(t *testing.T) {
