@@ -2,8 +2,10 @@ package cli_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -113,6 +115,7 @@ func TestJudgeRefuses(t *testing.T) {
 		{[]string{"judge", file(t, "e.jsonl", evidence(60, 0.06)+"{")}, []string{"e.jsonl:121: "}},
 		{[]string{"judge", file(t, "e.jsonl", evidence(2, 0)), "--service", "shop"}, []string{"add --policy"}},
 		{[]string{"judge", file(t, "e.jsonl", evidence(2, 0)), "--policy", "none.yaml"}, []string{"none.yaml"}},
+		{[]string{"judge", file(t, "e.jsonl", evidence(2, 0)), "--svg", "-"}, []string{"--output svg"}},
 		{[]string{"status", "--output", "svg"}, []string{"use text or json"}},
 	} {
 		got := runner{}.run(t, c.args...)
@@ -120,6 +123,40 @@ func TestJudgeRefuses(t *testing.T) {
 			if got.code != 2 || !strings.Contains(got.errors, want) || got.out != "" {
 				t.Errorf("%v: exit code %d, want 2 and %q:\n%s%s", c.args, got.code, want, got.out, got.errors)
 			}
+		}
+	}
+}
+
+// TestJudgeReadsOnce: what can be read only once, and what is compressed, is judged as the file itself is.
+func TestJudgeReadsOnce(t *testing.T) {
+	text := evidence(60, 0.06)
+	want := runner{}.run(t, "judge", file(t, "e.jsonl", text))
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	if _, err := z.Write([]byte(text)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	pipe, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	go func() {
+		_, _ = io.WriteString(in, text)
+		_ = in.Close()
+	}()
+	for name, got := range map[string]result{
+		"a pipe":          runner{}.run(t, "judge", fmt.Sprintf("/dev/fd/%d", pipe.Fd())),
+		"gzip":            runner{}.run(t, "judge", file(t, "e.jsonl.gz", small.String())),
+		"gzip from stdin": runner{stdin: small.String()}.run(t, "judge", "-"),
+	} {
+		if got.code != want.code || got.out != want.out || got.errors != "" {
+			t.Errorf("%s: exit code %d\n%s%s", name, got.code, got.out, got.errors)
+		}
+	}
+	for _, broken := range []string{small.String()[:12], small.String()[:small.Len()/2]} {
+		if got := (runner{}).run(t, "judge", file(t, "cut.jsonl.gz", broken)); got.code != 2 && got.code != 1 || got.out != "" || !strings.Contains(got.errors, "cut.jsonl.gz") {
+			t.Errorf("cut off: exit code %d\n%s%s", got.code, got.out, got.errors)
 		}
 	}
 }

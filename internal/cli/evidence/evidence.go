@@ -3,6 +3,8 @@
 package evidence
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -36,13 +38,13 @@ type Commands struct {
 // Formats is the annotation of a command that can answer in one more format than text and json.
 const Formats = "formats"
 
-// Open makes a stream of a file, or of standard input for "-", that can be read more than once. done gives back what
-// was kept for that: also of a file that can be read only once, such as a pipe.
+// Open makes a stream of a file, or of standard input for "-", that can be read more than once; it may be compressed by
+// gzip. done gives back what was kept for that: of standard input, and of what else can be read only once, such as a pipe.
 func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), err error) {
 	src, done = replay.Source{Name: file}, func() {}
 	if file == "-" {
 		src.Name = "standard input"
-		if file, err = keep(t.In); err != nil {
+		if file, err = keep(t.In, src.Name); err != nil {
 			return src, done, err
 		}
 		done = func() { _ = os.Remove(file) } // it is in the folder for what may be lost
@@ -55,39 +57,61 @@ func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), er
 	case err != nil:
 		return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 	case info.IsDir():
-		return src, done, belay.Errorf(belay.CodeInvalid, "%s is a folder", file).WithNext("name one file in it, or replay all of them: belay backtest %s", file)
+		return src, done, belay.Errorf(belay.CodeInvalid, "%s is a folder", file).WithNext("name one file in it, or replay them all: belay backtest %s", file)
 	case !info.Mode().IsRegular():
 		in, err := os.Open(file)
 		if err != nil {
 			return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 		}
 		defer in.Close()
-		kept := *t
-		kept.In = in
-		_, done, err = Open(&kept, "-")
-		return src, done, err
+		kept, err := keep(in, file)
+		if err != nil {
+			return src, done, err
+		}
+		src, _, err = Open(t, kept)
+		src.Name = file
+		return src, func() { _ = os.Remove(kept) }, err
 	}
 	src.Open = func() (io.ReadCloser, error) {
 		in, err := os.Open(file)
 		if err != nil {
 			return nil, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 		}
-		return t.Progress(in, src.Name, info.Size()), nil
+		return unpacked(t.Progress(in, src.Name, info.Size()), src.Name)
 	}
 	return src, done, nil
 }
 
-// keep writes standard input into a file.
-func keep(in io.Reader) (string, error) {
+// keep writes what can be read only once into a file.
+func keep(in io.Reader, name string) (string, error) {
 	kept, err := os.CreateTemp("", "belay-judge-*.jsonl")
 	if err != nil {
-		return "", fmt.Errorf("keep standard input: %w", err)
+		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
 	_, err = io.Copy(kept, in)
 	if err = errors.Join(err, kept.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("read standard input: %w", err), os.Remove(kept.Name()))
+		return "", errors.Join(fmt.Errorf("read %s: %w", name, err), os.Remove(kept.Name()))
 	}
 	return kept.Name(), nil
+}
+
+// unpacked reads what is compressed by gzip as what it was before. What is not is left as it is.
+func unpacked(in io.ReadCloser, name string) (io.ReadCloser, error) {
+	r := bufio.NewReader(in)
+	if head, _ := r.Peek(2); string(head) != "\x1f\x8b" { // RFC 1952, section 2.3.1
+		return packed{r, in}, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, errors.Join(belay.Errorf(belay.CodeInvalid, "%s begins as gzip does, and is not: %w", name, err).WithNext("write it again"), in.Close())
+	}
+	return packed{z, in}, nil
+}
+
+// packed reads through what unpacks a file, and closes the file.
+type packed struct {
+	io.Reader
+	io.Closer
 }
 
 // Section reads from a file how a service is judged: from a whole belay.yaml, where service and environment choose one

@@ -23,8 +23,8 @@ func (c Commands) Judge() *cobra.Command {
 		Short: "Judge recorded evidence: no server, no state",
 		Long: `Judge recorded evidence as a watch would have, without a server and without keeping anything. FILE is an evidence
 stream (docs/streams.md), as "belay record" writes it or anybody else: JSON Lines, one reading of one instance a line;
-- is standard input. The same stream and policy give the same answer, byte for byte. A stream that is not right to its
-last line is refused, with the number of the line.
+- is standard input. It may be compressed by gzip. The same stream and policy give the same answer, byte for byte. A
+stream that is not right to its last line is refused, with the number of the line.
 
 It is judged by --policy: a belay.yaml, or a file with the keys signals, hard_stops and watch of a service. Without it,
 by the policy that the stream brings along, as recordings do. Without that, every signal in it is compared, 25 % errors
@@ -55,6 +55,9 @@ code is 0 for healthy, 3 for regressed, 5 for insufficient and blind.`,
 func (c Commands) judge(file string, f judgeFlags) error {
 	if f.policy == "" && f.choice != (belay.Ref{}) {
 		return belay.Errorf(belay.CodeInvalid, "--service and --env choose from the file that --policy names, and there is none").WithNext("add --policy belay.yaml")
+	}
+	if f.svg == "-" {
+		return belay.Errorf(belay.CodeInvalid, "--svg wants the name of a file").WithNext("for the picture on standard output write --output svg")
 	}
 	src, done, err := Open(c.Terminal, file)
 	defer done()
