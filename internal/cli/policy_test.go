@@ -55,6 +55,7 @@ func TestPolicyTestsOfAFile(t *testing.T) {
 		{"changed.judge -p strict.yaml", 0, "1 passed"},
 		{"health.judge -p strict.yaml", 0, "1 passed"},
 		{"night.judge -p two.yaml --service shop", 0, "1 passed"},
+		{"night.judge -p two.yaml --service shap", 2, "it has: shop/production, mail/production"},
 		{"other.judge -p strict.yaml", 2, "names none of the signals"},
 	} {
 		var args []string
@@ -64,7 +65,7 @@ func TestPolicyTestsOfAFile(t *testing.T) {
 			}
 			args = append(args, a)
 		}
-		if got := (runner{}).run(t, append([]string{"policy", "test"}, args...)...); got.code != c.code || !strings.Contains(got.out, c.want) {
+		if got := (runner{}).run(t, append([]string{"policy", "test"}, args...)...); got.code != c.code || !strings.Contains(got.out+got.errors, c.want) {
 			t.Errorf("%s: exit code %d\n%s%s", c.args, got.code, got.out, got.errors)
 		}
 	}

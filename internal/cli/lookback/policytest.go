@@ -137,6 +137,9 @@ func under(file string, of belay.Ref, shown []judgetest.Signal) (judge.Policy, e
 		return judge.Policy{}, refusal{err}
 	}
 	section, err := policies[0].Section(of)
+	if belay.CodeOf(err) == belay.CodeNotFound { // what the flags name, not what the script expects
+		err = belay.Errorf(belay.CodeInvalid, "%s: %w", file, err)
+	}
 	if err != nil {
 		return judge.Policy{}, refusal{err}
 	}

@@ -102,7 +102,7 @@ func field(p *judge.SignalPolicy, name, value string) error {
 	case name == "hard_stop_min":
 		p.HardStopMin = int(v)
 	default:
-		return fmt.Errorf("read %q: no such field", name)
+		return fmt.Errorf("read %q: no such field; the fields are threshold, for, hard_stop, hard_stop_min, margin, smallest_change, harm, quantile, weight, dispersion, direction and unit", name)
 	}
 	return nil
 }

@@ -200,6 +200,9 @@ func (s *Script) samples(arm belay.Arm, words []string) error {
 			if err != nil {
 				return err
 			}
+			if !slices.IsSorted(le) || len(slices.Compact(slices.Clone(le))) < len(le) {
+				return fmt.Errorf("read %q: write the bounds in ascending order", w)
+			}
 			q.sample.LE = le
 		default:
 			return s.steps(q, words)
@@ -227,7 +230,7 @@ func (s *Script) steps(q series, words []string) error {
 		if i+1 < len(words) && strings.HasPrefix(words[i+1], "x") {
 			i++
 			if times, err = strconv.Atoi(words[i][1:]); err != nil || times < 1 || times > 1e6 {
-				return fmt.Errorf("read %q: want x and a count, such as x30", words[i])
+				return fmt.Errorf("read %q: want x and a count from 1 to 1000000, such as x30", words[i])
 			}
 		}
 		if len(q.steps)+times > maxSeconds {
@@ -267,9 +270,22 @@ func (q *series) reading(w string) (step, error) {
 		return st, nil
 	case w[0] == '=':
 		v, err := number(w[1:])
-		q.sample.Kind = belay.KindGauge
-		return step{value: v}, err
+		return step{value: v}, errors.Join(err, q.is(belay.KindGauge, w))
 	}
+	return q.events(w)
+}
+
+// is holds a series to one kind of readings.
+func (q *series) is(kind belay.SampleKind, w string) error {
+	if was := q.sample.Kind; was != "" && was != kind {
+		return fmt.Errorf("read %q: the readings before it are of kind %s; give the two different signals", w, was)
+	}
+	q.sample.Kind = kind
+	return nil
+}
+
+// events reads BAD/ALL or COUNTS/ALL.
+func (q *series) events(w string) (step, error) {
 	bad, all, ok := strings.Cut(w, "/")
 	if !ok {
 		return step{}, fmt.Errorf("read %q: want BAD/ALL, COUNTS/ALL, =VALUE or _", w)
@@ -283,14 +299,21 @@ func (q *series) reading(w string) (step, error) {
 		return step{}, err
 	}
 	if q.sample.LE != nil {
-		q.sample.Kind = belay.KindHistogram
-		if len(counts) != len(q.sample.LE) {
+		switch {
+		case len(counts) != len(q.sample.LE):
 			return step{}, fmt.Errorf("read %q: want %d counts, one for each bound", w, len(q.sample.LE))
+		case !slices.IsSorted(append(slices.Clone(counts), n)):
+			return step{}, fmt.Errorf("read %q: counts are cumulative: each is that of all events up to its bound", w)
 		}
-		return step{n: n, count: counts}, nil
+		return step{n: n, count: counts}, q.is(belay.KindHistogram, w)
 	}
-	q.sample.Kind = belay.KindEvents
-	return step{n: n, x: counts[0]}, nil
+	switch {
+	case len(counts) != 1:
+		return step{}, fmt.Errorf("read %q: a histogram needs its bounds before it, such as le=0.1,0.5,1", w)
+	case counts[0] > n:
+		return step{}, fmt.Errorf("read %q: want at most as many bad events as events", w)
+	}
+	return step{n: n, x: counts[0]}, q.is(belay.KindEvents, w)
 }
 
 // expect reads "at|by TIME VERDICT [CULPRITS]", "never VERDICT" or "PART "text"".
