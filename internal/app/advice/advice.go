@@ -182,10 +182,10 @@ func (a *Advice) notes() {
 	add := func(text string, args ...any) { a.Notes = append(a.Notes, fmt.Sprintf(text, args...)) }
 	good, bad := a.Report.Labelled()
 	if good+bad < a.Good+a.Bad {
-		add("%d of the releases that count as good are not labelled: they were kept, and nobody said otherwise.", a.Good-good)
+		add("Not labelled: %d of the releases that count as good; they were kept, and nobody said otherwise.", a.Good-good)
 	}
 	if a.Good < few {
-		add("%d good releases are few: even if none would be taken back, the rate behind that may be as high as %.0f %%.", a.Good, 100*backtest.RateOf(0, a.Good).High)
+		add("Good releases this few (%d) prove little: even if none would be taken back, the rate behind that may be as high as %.0f %%.", a.Good, 100*backtest.RateOf(0, a.Good).High)
 	}
 	if a.Bad == 0 {
 		add("No bad release is known, so nothing shows whether the proposal would still find one.")

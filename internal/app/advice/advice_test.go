@@ -120,7 +120,7 @@ func TestSuggest(t *testing.T) {
 	if len(a.Report.Rules) != 5 || a.Report.Rules[0].Rule != "present" || a.Report.Rules[4].Rule != "together" {
 		t.Errorf("rules %+v", a.Report.Rules)
 	}
-	if notes := strings.Join(a.Notes, "\n"); !strings.Contains(notes, "1 of the releases that count as good are not labelled") || !strings.Contains(notes, "8 good releases are few") {
+	if notes := strings.Join(a.Notes, "\n"); !strings.Contains(notes, "Not labelled: 1 of the releases that count as good") || !strings.Contains(notes, "Good releases this few (8) prove little") {
 		t.Errorf("notes:\n%s", notes)
 	}
 }

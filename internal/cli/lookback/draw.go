@@ -151,7 +151,7 @@ func notes(s screen.Style, r backtest.Report) string {
 		open = max(open, sum.Open)
 	}
 	if open > 0 {
-		add("* In up to %d cases the record ends, by a rollback, before this rule would have decided: its bad answers are a least, and not in what it avoided.", open)
+		add("* The record ends, by a rollback, before this rule would have decided (cases: up to %d): its bad answers are a least, and not in what it avoided.", open)
 	}
 	var text strings.Builder
 	for _, n := range list {
