@@ -191,7 +191,11 @@ func (a *App) outlook(ctx context.Context, ref belay.Ref) string {
 	if err != nil {
 		return "its traffic is not known: " + err.Error()
 	}
-	return forecast.Of(s, past, known)
+	latest, err := a.store.Deployments(ctx, belay.DeploymentFilter{Service: ref.Service, Environment: ref.Environment, Active: true, Limit: 1})
+	if err != nil || len(latest) == 0 {
+		return forecast.Of(s, past, known, nil)
+	}
+	return forecast.Of(s, past, known, &latest[0])
 }
 
 // outlookTimeout is how long a plan waits for the traffic of its service.

@@ -25,14 +25,18 @@ const (
 
 // What is said when nothing is known yet.
 const (
-	NoTraffic  = "no traffic was seen in the last 10 min, so nothing can be said yet; ask again when requests come in"
+	NoTraffic  = "no traffic was seen in the last 10 min, or since belay started, so nothing can be said yet; ask again when requests come in"
 	NotCounted = "belay cannot count the requests of this service, so nothing can be said of error rates: health checks and limits decide"
 )
 
 // Of is the outlook of the next watch of a service in one sentence. past are samples of the Window before now, with T in
 // seconds from now; known is what was learned of it.
-func Of(s config.Service, past []belay.Sample, known belay.LearnedStatus) string {
+// latest is its newest deployment, if there is one: where nothing else was counted, its watch was.
+func Of(s config.Service, past []belay.Sample, known belay.LearnedStatus, latest *belay.Deployment) string {
 	t, ok := traffic(past)
+	if !ok && latest != nil && !latest.State.Final() {
+		t, ok = watched(*latest)
+	}
 	if !ok {
 		return NoTraffic
 	}
@@ -82,24 +86,32 @@ func Live(s config.Service, d belay.Deployment, tick belay.Tick, card belay.Card
 	return say(s, d, t)
 }
 
+// watched is all traffic that a watch has counted.
+func watched(d belay.Deployment) (outlook.Traffic, bool) {
+	if d.Card == nil || d.DeployedAt.IsZero() {
+		return outlook.Traffic{}, false
+	}
+	for _, e := range d.Card.Signals {
+		lasted := d.Card.T - d.DeployedAt.Sub(d.CreatedAt).Seconds()
+		if n := e.N + e.BaseN; e.Signal == config.ErrorRate && n >= enough && lasted >= settling {
+			return outlook.Traffic{PerSecond: n / lasted, ErrorRate: (e.X + e.BaseX) / n, Past: lasted}, true
+		}
+	}
+	return outlook.Traffic{}, false
+}
+
 // counted is the traffic since the release was deployed.
 func counted(s config.Service, d belay.Deployment, e belay.SignalEvidence, now float64) (outlook.Traffic, bool) {
 	begun := math.Max(0, d.DeployedAt.Sub(d.CreatedAt).Seconds())
 	if d.DeployedAt.IsZero() || now-begun < settling || e.N < enough {
 		return outlook.Traffic{}, false
 	}
+	if e.BaseN > 0 { // which has been counted from the beginning
+		return outlook.Traffic{PerSecond: (e.N + e.BaseN) / now, ErrorRate: e.BaseX / e.BaseN}, true
+	}
 	t := outlook.Traffic{PerSecond: e.N / (now - begun), ErrorRate: e.X / e.N}
-	switch {
-	case e.BaseN > 0:
-		t.ErrorRate = e.BaseX / e.BaseN
-		fallthrough
-	case s.Rollout.Proxy != "":
-		// By the weight where there is one: the old release has been counted for longer.
-		share := e.N / math.Max(1, e.N+e.BaseN)
-		if d.Slot != "" && d.Weight > 0 {
-			share = float64(d.Weight) / 100
-		}
-		t.PerSecond /= share
+	if d.Slot != "" && d.Weight > 0 && s.Rollout.Proxy != "" {
+		t.PerSecond /= float64(d.Weight) / 100
 	}
 	return t, true
 }

@@ -32,17 +32,17 @@ func seen() []belay.Sample {
 }
 
 func TestOf(t *testing.T) {
-	got := forecast.Of(service(t, ""), seen(), belay.LearnedStatus{})
+	got := forecast.Of(service(t, ""), seen(), belay.LearnedStatus{}, nil)
 	for _, want := range []string{"at 200 requests/s and 10 % weight: ", "an error rate of 1.5 % instead of 0.5 % would be called in about ", "healthy can be proven in about "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}
 	}
-	if got := forecast.Of(service(t, ", steps: [100%]"), seen(), belay.LearnedStatus{}); !strings.Contains(got, "the time before") {
+	if got := forecast.Of(service(t, ", steps: [100%]"), seen(), belay.LearnedStatus{}, nil); !strings.Contains(got, "the time before") {
 		t.Error(got)
 	}
 	for name, past := range map[string][]belay.Sample{"nothing seen": nil, "no requests": {{T: -30, Signal: config.ErrorRate, Kind: belay.KindEvents}, {T: -60, Signal: config.ErrorRate, Kind: belay.KindEvents}}} {
-		if got := forecast.Of(service(t, ""), past, belay.LearnedStatus{}); got != forecast.NoTraffic {
+		if got := forecast.Of(service(t, ""), past, belay.LearnedStatus{}, nil); got != forecast.NoTraffic {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
@@ -51,7 +51,7 @@ func TestOf(t *testing.T) {
 // TestWhatWasLearnedCounts: clumps take longer to tell from change.
 func TestWhatWasLearnedCounts(t *testing.T) {
 	known := belay.LearnedStatus{Signals: []belay.SignalHabits{{Signal: config.ErrorRate, Habits: []belay.Habit{{Name: belay.HabitDispersion, Value: 8, Source: belay.HabitLearned}, {Name: belay.HabitMargin, Value: 2.5, Source: belay.HabitLearned}}}}}
-	if with, without := forecast.Of(service(t, ""), seen(), known), forecast.Of(service(t, ""), seen(), belay.LearnedStatus{}); with == without || !strings.Contains(with, "would not be told from normal change") {
+	if with, without := forecast.Of(service(t, ""), seen(), known, nil), forecast.Of(service(t, ""), seen(), belay.LearnedStatus{}, nil); with == without || !strings.Contains(with, "would not be told from normal change") {
 		t.Errorf("with %q, without %q", with, without)
 	}
 }
@@ -59,7 +59,7 @@ func TestWhatWasLearnedCounts(t *testing.T) {
 // TestOfAServiceWithoutAProxy: nothing runs beside the new release, and what was scraped of the old one is the past.
 func TestOfAServiceWithoutAProxy(t *testing.T) {
 	s := alone(t)
-	if got := forecast.Of(s, seen(), belay.LearnedStatus{}); !strings.HasPrefix(got, "at 200 requests/s, compared with the time before because nothing runs beside it: an error rate of 1.5 % instead of 0.5 % would be called in about ") {
+	if got := forecast.Of(s, seen(), belay.LearnedStatus{}, nil); !strings.HasPrefix(got, "at 200 requests/s, compared with the time before because nothing runs beside it: an error rate of 1.5 % instead of 0.5 % would be called in about ") {
 		t.Error(got)
 	}
 }
@@ -95,11 +95,24 @@ func TestLive(t *testing.T) {
 		{"the first second", alone(t), d, belay.Tick{}, card(6, 50, 0, 0, 0), ""},
 		{"not deployed", alone(t), belay.Deployment{CreatedAt: began}, belay.Tick{}, card(60, 5000, 0, 0, 0), ""},
 		{"alone and without a past", alone(t), d, belay.Tick{}, card(25, 1000, 0, 0, 0), "at 50 requests/s, with no old release beside it"},
-		{"instances beside it", alone(t), d, belay.Tick{}, card(25, 1000, 0, 3000, 15), "at 200 requests/s and 25 % weight: an error rate of 1.5 % instead of 0.5 %"},
-		{"behind a proxy", service(t, ""), routed, belay.Tick{}, card(25, 400, 0, 4500, 45), "at 200 requests/s and 10 % weight: an error rate of 4 % instead of 1 %"},
+		{"instances beside it", alone(t), d, belay.Tick{}, card(25, 1000, 0, 3000, 15), "at 160 requests/s and 25 % weight: an error rate of 1.5 % instead of 0.5 %"},
+		{"behind a proxy", service(t, ""), routed, belay.Tick{}, card(25, 400, 0, 4500, 45), "at 196 requests/s and 10 % weight: an error rate of 4 % instead of 1 %"},
 	} {
 		if got := forecast.Live(c.s, c.d, c.tick, c.card); c.want == "" && got != "" || !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// TestWhatAWatchCounted stands in where nothing was seen before: a first release that bakes.
+func TestWhatAWatchCounted(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	d := belay.Deployment{State: belay.StateBaking, CreatedAt: began, DeployedAt: began, Card: &belay.Card{T: 100, Signals: []belay.SignalEvidence{{Signal: config.ErrorRate, N: 2000, X: 10}}}}
+	if got := forecast.Of(service(t, ""), nil, belay.LearnedStatus{}, &d); !strings.HasPrefix(got, "at 20 requests/s and 10 % weight: ") {
+		t.Error(got)
+	}
+	d.State = belay.StateRolledBack
+	if got := forecast.Of(service(t, ""), nil, belay.LearnedStatus{}, &d); got != forecast.NoTraffic {
+		t.Error(got)
 	}
 }

@@ -112,7 +112,7 @@ func (s Style) signals(c belay.Card, candidate, baseline belay.Release) []string
 			label = s.paint(dim, label)
 		}
 		line := "  " + label + left(figure.Value(e.Candidate, e.Unit), valueWidth) + s.paint(dim, left(figure.Value(e.Baseline, e.Unit), valueWidth)) + "   "
-		line += s.evidence(e, lay.bar)
+		line += s.evidence(e, lay)
 		if good := s.goodness(e, lay.goodBar); lay.goodAt > 0 && good != "" {
 			line = pad(line, lay.goodAt) + good
 		}
@@ -201,7 +201,8 @@ func requests(e belay.SignalEvidence) string {
 }
 
 // evidence draws how far the evidence has come towards its limit, on a logarithmic scale, and says the odds.
-func (s Style) evidence(e belay.SignalEvidence, n int) string {
+func (s Style) evidence(e belay.SignalEvidence, lay layoutOf) string {
+	n := lay.bar
 	draw := func(h hue, share float64, text string) string {
 		if n < 4 {
 			return s.paint(h, text)
@@ -223,7 +224,7 @@ func (s Style) evidence(e belay.SignalEvidence, n int) string {
 			return draw(bad, 1, figure.Odds(e.EValue))
 		case share > 0.5:
 			return draw(warn, share, figure.Odds(e.EValue))
-		case e.Verdict == belay.VerdictHealthy:
+		case e.Verdict == belay.VerdictHealthy && lay.goodAt == 0:
 			return draw(good, 0, "healthy")
 		}
 		return draw(dim, share, figure.Odds(e.EValue))

@@ -41,18 +41,26 @@ func (s Style) Live(f Frame) string {
 	return s.cutAll(layout(blocks, f.Lines))
 }
 
-// maxEvents is how many lines of the timeline the live view shows.
+// maxEvents is how many lines of the timeline the live view shows, unless one entry alone has more.
 const maxEvents = 6
 
 func (s Style) events(list []belay.Event, begin time.Time) []string {
 	var t Teller
-	var lines []string
+	var told []string
 	for _, e := range list {
 		if line, ok := t.Tell(s, e, begin); ok {
-			lines = append(lines, split(s.hang(line, OffsetWidth))...)
+			told = append(told, line)
 		}
 	}
-	return lines[max(0, len(lines)-maxEvents):]
+	var lines []string
+	for _, line := range slices.Backward(told) {
+		broken := split(s.hang(line, OffsetWidth))
+		if len(lines) > 0 && len(lines)+len(broken) > maxEvents {
+			break
+		}
+		lines = append(broken, lines...)
+	}
+	return lines
 }
 
 // wants says what cannot be seen and what is still needed for a verdict.

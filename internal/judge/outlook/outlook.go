@@ -219,7 +219,7 @@ func (o Outlook) String() string {
 	for i, c := range o.Calls {
 		if c.Seconds > o.lasts {
 			if unseen = i + 1; unseen == len(o.Calls) {
-				parts = append(parts, spelled(c.Rate)+"not be told from normal change in the time of the watch")
+				parts = append(parts, spelled(c.Rate)+"not be told from normal change in time")
 			}
 			continue
 		}
@@ -230,7 +230,7 @@ func (o Outlook) String() string {
 		parts = append(parts, text+about(c.Seconds))
 	}
 	if unseen > 0 && unseen < len(o.Calls) {
-		parts = append(parts, phrase.Percent(o.Calls[unseen-1].Rate)+" would not be told from normal change")
+		parts = append(parts, phrase.Percent(o.Calls[unseen-1].Rate)+" would not be told from normal change in time")
 	}
 	return text + ": " + strings.Join(append(parts, o.health()), "; ")
 }

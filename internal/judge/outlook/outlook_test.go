@@ -31,7 +31,7 @@ func TestForecast(t *testing.T) {
 		"too little history":                         {PerSecond: 200, Share: 1, ErrorRate: 0.02},
 		"; 2 % would not be told from normal change": {PerSecond: 5, Share: 0.5, ErrorRate: 0.01, Past: 1800},
 		"longer than the 5 min there are":            {PerSecond: 0.5, Share: 0.5, ErrorRate: 0.01, Past: 1800, Deadline: 300},
-		"an error rate of 10 % instead of 0.1 % would not be told from normal change in the time of the watch": {PerSecond: 0.005, Share: 0.5, ErrorRate: 0.001},
+		"an error rate of 10 % instead of 0.1 % would not be told from normal change in time": {PerSecond: 0.005, Share: 0.5, ErrorRate: 0.001},
 		"instead of 0 %": {PerSecond: 50, Share: 0.5},
 	} {
 		if got := outlook.Forecast(judge.DefaultPolicy(), traffic).String(); !strings.Contains(got, want) {
