@@ -27,6 +27,10 @@ const (
 	ArmBaseline  Arm = "baseline"
 )
 
+// AllInstances is the Instance of a sample that stands for all instances of a service together, as those of a history
+// of days do: nothing is learned from it of how instances differ.
+const AllInstances = "(all)"
+
 // SampleKind says which fields of a Sample count.
 type SampleKind string
 

@@ -116,14 +116,42 @@ func (r *Remote) Eval(ctx context.Context, expr string, at time.Time) ([]Series,
 	return out, nil
 }
 
+// Range returns the values of a PromQL expression at from, from+step and so on up to to. The server may limit the
+// number of steps of one question (Prometheus: 11,000).
+func (r *Remote) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
+	d, err := r.ask(ctx, "/api/v1/query_range", expr, url.Values{"start": {seconds(from)}, "end": {seconds(to)},
+		"step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}})
+	if err != nil {
+		return nil, err
+	}
+	if d.ResultType != "matrix" {
+		return nil, r.odd("a " + d.ResultType + " where a range was asked for")
+	}
+	out, err := d.series()
+	if err != nil {
+		return nil, r.odd(err.Error())
+	}
+	sortSeries(out)
+	return out, nil
+}
+
+func seconds(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
+
 func (r *Remote) query(ctx context.Context, expr string, at time.Time) (*result, error) {
+	form := url.Values{}
+	if !at.IsZero() {
+		form.Set("time", seconds(at))
+	}
+	return r.ask(ctx, "/api/v1/query", expr, form)
+}
+
+// ask sends a question, with its own part of the form, and reads the answer.
+func (r *Remote) ask(ctx context.Context, path, expr string, form url.Values) (*result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Timeout, fmt.Errorf("no answer within %s", r.opts.Timeout))
 	defer cancel()
-	form := url.Values{"query": {expr}, "timeout": {strconv.FormatFloat(r.opts.Timeout.Seconds(), 'f', -1, 64) + "s"}}
-	if !at.IsZero() {
-		form.Set("time", strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64))
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.base+"/api/v1/query", strings.NewReader(form.Encode()))
+	form.Set("query", expr)
+	form.Set("timeout", strconv.FormatFloat(r.opts.Timeout.Seconds(), 'f', -1, 64)+"s")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.base+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, fmt.Errorf("ask metrics server %s: %w", r.shown, err)
 	}

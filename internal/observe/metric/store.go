@@ -263,6 +263,41 @@ func (s *Store) Eval(ctx context.Context, expr string, at time.Time) ([]Series, 
 	return nil, notAValue(expr, string(r.Value.Type()))
 }
 
+// Range returns the values of a PromQL expression at from, from+step and so on up to to.
+func (s *Store) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	if err := s.Ready(ctx); err != nil {
+		return nil, err
+	}
+	q, err := s.engine.NewRangeQuery(ctx, s.db, promql.NewPrometheusQueryOpts(false, 0, nil), expr, from, to, step)
+	if err != nil {
+		return nil, belay.Errorf(belay.CodeInvalid, "read PromQL expression %q: %w", expr, err)
+	}
+	defer q.Close()
+	r := q.Exec(ctx)
+	if r.Err != nil {
+		return nil, evalError(expr, r.Err)
+	}
+	s.warn(expr, r.Warnings)
+	m, ok := r.Value.(promql.Matrix)
+	if !ok {
+		return nil, notAValue(expr, string(r.Value.Type()))
+	}
+	out := make([]Series, 0, len(m))
+	for _, x := range m {
+		points := make([]Point, 0, len(x.Floats))
+		for _, p := range x.Floats {
+			points = append(points, Point{T: time.UnixMilli(p.T), V: p.F})
+		}
+		if len(points) > 0 { // native histograms are no values
+			out = append(out, Series{Labels: x.Metric.Map(), Points: points})
+		}
+	}
+	sortSeries(out)
+	return out, nil
+}
+
 func notAValue(expr, kind string) error {
 	return belay.Errorf(belay.CodeInvalid, "PromQL expression %q gives a %s, not a value at one moment", expr, kind).
 		WithNext("wrap a range in a function such as rate(...)")

@@ -161,15 +161,15 @@ func (c *Collector) armInPlace(in *instance, ms int64) armName {
 // selector writes the matchers of all series of the subject with one of the names, which are regular
 // expressions.
 func (s Subject) selector(names []string) (string, error) {
-	m, err := s.matchers()
+	m, err := s.Matchers()
 	if err != nil {
 		return "", err
 	}
 	return `{__name__=~` + quote(strings.Join(names, "|")) + `,` + m + `}`, nil
 }
 
-// matchers writes the labels that select the service.
-func (s Subject) matchers() (string, error) {
+// Matchers writes the labels that select the service, as they stand between the braces of a PromQL selector.
+func (s Subject) Matchers() (string, error) {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(s.Selector)) {
 		out = append(out, k+"="+quote(s.Selector[k]))

@@ -30,7 +30,7 @@ const (
 // With one of them the query is evaluated for each release, and they are compared side by side. Without, its
 // value before the deployment is what its value since is compared with.
 func CheckQuery(query string) error {
-	return metric.CheckExpr(expand(query, `job="x"`, "x", "x"))
+	return metric.CheckExpr(Expand(query, `job="x"`, "x", "x"))
 }
 
 // CheckStatus says what is wrong with the regular expression of failed statuses, or nil.
@@ -41,7 +41,8 @@ func CheckStatus(re string) error {
 	return nil
 }
 
-func expand(query, selector, release, instance string) string {
+// Expand fills the placeholders of a query; release and instance stand between quotes there.
+func Expand(query, selector, release, instance string) string {
 	return strings.NewReplacer(atSelector, selector, atRelease, escaped(release), atInstance, escaped(instance)).Replace(query)
 }
 
@@ -51,7 +52,8 @@ func escaped(s string) string {
 	return q[1 : len(q)-1]
 }
 
-func tellsApart(query string) bool {
+// TellsApart tells whether a query has a placeholder, so that it is evaluated for each release.
+func TellsApart(query string) bool {
 	return strings.Contains(query, atSelector) || strings.Contains(query, atRelease) || strings.Contains(query, atInstance)
 }
 
@@ -77,12 +79,12 @@ func (c *Collector) evaluate(ctx context.Context, now time.Time) ([]belay.Sample
 
 func (c *Collector) evaluateSignal(ctx context.Context, spec Spec, now time.Time) ([]belay.Sample, error) {
 	var out []belay.Sample
-	for _, at := range c.moments(now, tellsApart(spec.Query)) {
+	for _, at := range c.moments(now) {
 		sides := []armName{belay.ArmCandidate}
 		switch {
 		case at.Before(c.subject.Start):
 			sides = []armName{belay.ArmBaseline}
-		case tellsApart(spec.Query):
+		case TellsApart(spec.Query):
 			sides = []armName{belay.ArmCandidate, belay.ArmBaseline}
 		}
 		for _, arm := range sides {
@@ -100,9 +102,9 @@ func (c *Collector) evaluateSignal(ctx context.Context, spec Spec, now time.Time
 	return out, nil
 }
 
-// moments returns when to evaluate: now, and at the first look at points of the history and since the start. What has
-// one value for both releases is compared with its past, and needs more of it: every minute of six hours.
-func (c *Collector) moments(now time.Time, apart bool) []time.Time {
+// moments returns when to evaluate: now, and at the first look at points of the history and since the start. What is
+// further back is package past's business.
+func (c *Collector) moments(now time.Time) []time.Time {
 	if !c.last.IsZero() {
 		return []time.Time{now}
 	}
@@ -110,11 +112,8 @@ func (c *Collector) moments(now time.Time, apart bool) []time.Time {
 	var out []time.Time
 	start := c.subject.Start
 	if c.subject.History > 0 {
-		reach, step := c.subject.History, max(15*time.Second, c.subject.History/before)
-		if !apart && reach >= defaultHistory {
-			reach, step = max(reach, 6*time.Hour), time.Minute
-		}
-		for at := start.Add(-reach); at.Before(start) && at.Before(now); at = at.Add(step) {
+		step := max(15*time.Second, c.subject.History/before)
+		for at := start.Add(-c.subject.History); at.Before(start) && at.Before(now); at = at.Add(step) {
 			out = append(out, at)
 		}
 	}
@@ -127,7 +126,7 @@ func (c *Collector) moments(now time.Time, apart bool) []time.Time {
 
 // expression fills the placeholders for an arm; it returns false when a value for one is missing.
 func (c *Collector) expression(query string, arm armName, history bool) (string, bool) {
-	if !tellsApart(query) {
+	if !TellsApart(query) {
 		return query, true
 	}
 	own, rival := c.arms.instances(arm), c.arms.instances(other(arm))
@@ -136,7 +135,7 @@ func (c *Collector) expression(query string, arm armName, history bool) (string,
 	}
 	release := c.arms.release[arm]
 	shared := slices.ContainsFunc(own, func(i string) bool { return slices.Contains(rival, i) })
-	base, err := c.subject.matchers()
+	base, err := c.subject.Matchers()
 	if err != nil {
 		return "", false
 	}
@@ -153,7 +152,7 @@ func (c *Collector) expression(query string, arm armName, history bool) (string,
 		strings.Contains(query, atInstance) && len(own) == 0:
 		return "", false
 	}
-	return expand(query, selector, release, alternatives(own)), true
+	return Expand(query, selector, release, alternatives(own)), true
 }
 
 // instances returns those that run an arm's release now: those counted last for it, else those listed.

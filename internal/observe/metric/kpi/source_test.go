@@ -1,7 +1,6 @@
 package kpi
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -106,29 +105,6 @@ func TestQueriesBeforeAndAfter(t *testing.T) {
 	w.want(7, "queue", "7 candidate [q=a] =9")
 }
 
-// One value for both releases is compared with its past, which must be long enough to be a measure.
-func TestQueriesWithOneValueBringSixHoursAlong(t *testing.T) {
-	s := shop(Spec{Name: "queue", Query: `max(queue_length)`}, Spec{Name: "apart", Query: `max(queue_length{$selector})`})
-	s.History = 0
-	w := newWorld(t, s)
-	for at := -7 * 3600; at < 0; at += 60 {
-		w.put(`queue_length{job="shop"}`, fmt.Sprintf("%d:5", at))
-	}
-	samples, _ := w.tick(1)
-	first, n := 0.0, 0
-	for _, m := range samples {
-		if m.Signal == "queue" && m.T < 0 {
-			first, n = min(first, m.T), n+1
-		}
-		if m.Signal == "apart" && m.T < -1800 {
-			t.Fatalf("%+v", m)
-		}
-	}
-	if first != -6*3600 || n != 360 {
-		t.Errorf("%d values from %v s on", n, first)
-	}
-}
-
 func TestQueriesWithoutAnswer(t *testing.T) {
 	w := newWorld(t, shop(Spec{Name: "none", Query: `absent_metric`}, Spec{Name: "nan", Query: `vector(0)/0`}, Spec{Name: "wrong", Query: `sum(a) + on() (b)`}))
 	w.put(`b{x="1"}`, "1:1")
@@ -160,7 +136,7 @@ func TestCheckQuery(t *testing.T) {
 		t.Error("CheckStatus is wrong")
 	}
 	// A value from outside cannot leave its quotes.
-	if got := expand(`a{v="$release"}`, "", `1"} or vector(1) #`, ""); got != `a{v="1\"} or vector(1) #"}` {
+	if got := Expand(`a{v="$release"}`, "", `1"} or vector(1) #`, ""); got != `a{v="1\"} or vector(1) #"}` {
 		t.Errorf("got %s", got)
 	}
 }

@@ -3,7 +3,10 @@
 // package kpi's business.
 package convention
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Family is a metric that is known to mean something.
 type Family struct {
@@ -64,9 +67,31 @@ func Known() []Family {
 	return out
 }
 
+func statusLabels() []string {
+	return []string{"status", "code", "status_code", "http_status", "http_response_status_code", "http_status_code", "response_code"}
+}
+
+// StatusLabels are the labels that Status looks at.
+func StatusLabels() []string { return append(statusLabels(), "outcome") }
+
+// RouteLabels are the labels that may hold the route, the first of them that is there does.
+func RouteLabels() []string {
+	return []string{"http_route", "route", "path_template", "url_rule", "uri", "path", "handler", "endpoint", "view", "url", "http_target"}
+}
+
+// ProbedPattern is a regular expression of the routes that Probed tells of.
+func ProbedPattern() string {
+	return "(?i)[/^$]*(actuator/.*|.*/healthz?|" + strings.Join(probed(), "|") + ")[/^$]*"
+}
+
+func probed() []string {
+	return []string{"metrics", "health", "healthz", "healthcheck", "health_check", "health-check", "ready", "readyz", "readiness",
+		"live", "livez", "liveness", "ping", "-/healthy", "-/ready", "health/live", "health/ready", "prometheus_metrics"}
+}
+
 // Status returns the status of the requests that a series counts.
 func Status(l map[string]string) (string, bool) {
-	for _, name := range []string{"status", "code", "status_code", "http_status", "http_response_status_code", "http_status_code", "response_code"} {
+	for _, name := range statusLabels() {
 		// Micrometer writes UNKNOWN, others leave it empty: no outcome is not a good one, but not a bad one either.
 		if v := l[name]; v != "" {
 			return v, true
@@ -83,7 +108,7 @@ func Status(l map[string]string) (string, bool) {
 
 // Route returns the route and the method of the requests that a series counts.
 func Route(l map[string]string) (route, method string) {
-	for _, name := range []string{"http_route", "route", "path_template", "url_rule", "uri", "path", "handler", "endpoint", "view", "url", "http_target"} {
+	for _, name := range RouteLabels() {
 		if v := l[name]; v != "" {
 			route = v
 			break
@@ -107,10 +132,5 @@ func Probed(route string) bool {
 	if strings.HasPrefix(r, "actuator/") || strings.HasSuffix(r, "/healthz") || strings.HasSuffix(r, "/health") {
 		return true
 	}
-	switch r {
-	case "metrics", "health", "healthz", "healthcheck", "health_check", "health-check", "ready", "readyz", "readiness",
-		"live", "livez", "liveness", "ping", "-/healthy", "-/ready", "health/live", "health/ready", "prometheus_metrics":
-		return true
-	}
-	return false
+	return slices.Contains(probed(), r)
 }
