@@ -3,13 +3,13 @@ package judge
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/judge/compare"
 	"github.com/belaydev/belay/internal/judge/past"
 	"github.com/belaydev/belay/internal/judge/phrase"
 	"github.com/belaydev/belay/internal/judge/placebo"
+	"github.com/belaydev/belay/internal/judge/stats"
 )
 
 // longPast is the history, in seconds, from which on what is counted is compared with its own past by placebos. Errors
@@ -82,21 +82,40 @@ func (s *signal) suspect() bool {
 	return s.logE() >= least
 }
 
+// remember takes a sample from before the deployment. What stands for all instances together tells nothing of one, and
+// once the comparison with the past has begun it comes too late.
+func (s *signal) remember(t float64, m *belay.Sample, c compare.Sample) {
+	whole := m.Instance == belay.AllInstances
+	sum, n := m.Value, 1.0
+	if s.cmp != nil {
+		sum, n = s.counted(&c)
+	}
+	if s.before != nil {
+		s.before.Remember(t, sum, n)
+		if whole && s.before.Tried() {
+			return
+		}
+	}
+	switch {
+	case s.values != nil && !whole:
+		s.values.Remember(t, m.Instance, m.Value)
+	case s.cmp != nil && (s.Kind != belay.KindHistogram || len(m.LE) > 0): // without bounds it tells of the mean alone
+		s.cmp.Remember(t, c)
+		if s.Kind == belay.KindHistogram && s.limit != nil {
+			slow, _ := stats.Above(m.LE, m.Count, m.N, *s.Threshold)
+			bad := s.overPast.Rate*s.overPast.N + slow
+			s.overPast.N += m.N
+			s.overPast.Rate = bad / math.Max(1, s.overPast.N)
+		}
+	}
+}
+
 // unmeasured says why a value cannot be compared with anything; "" when it can, or when that is not known yet.
 func (s *signal) unmeasured() string {
-	if s.values == nil || !s.before.Tried() || s.values.Compared() {
+	if s.values == nil || s.values.Compared() {
 		return ""
 	}
-	switch why, have, need := s.before.Lack(); why {
-	case placebo.TooShort:
-		return fmt.Sprintf("too little history (have %s, need %s)", phrase.Seconds(have), phrase.Seconds(need))
-	case placebo.TooSparse:
-		return fmt.Sprintf("too many readings are missing in the %s before the deployment", phrase.Seconds(have))
-	case placebo.Ended:
-		return "its history ends before the deployment"
-	case placebo.Nothing:
-	}
-	return ""
+	return s.before.LackText()
 }
 
 // lackOfPast says what a value needs for healthy, where the past is all there is to compare it with.
@@ -104,18 +123,10 @@ func (s *signal) lackOfPast() string {
 	if s.before.Beside() || s.values.Compared() {
 		return ""
 	}
-	text := s.unmeasured()
-	if so, most := s.before.Judged(); text == "" {
-		switch {
-		case !s.before.Tried():
-			text = "more readings to compare with the past"
-		case so < placebo.MinWatch*s.before.Seconds():
-			text = fmt.Sprintf("compared with its past for %s more", phrase.Seconds(math.Min(most, placebo.MinWatch*s.before.Seconds())-so))
-		default:
-			return ""
-		}
+	if text := s.before.WaitText(); text != "" {
+		return s.Name + ": " + text
 	}
-	return s.Name + ": " + text
+	return ""
 }
 
 // pastNote says what a value is compared with, where that is the past.
@@ -139,22 +150,10 @@ func (j *Judge) pastText(s *signal) string {
 		f.Actual, f.Usual = 1-f.Actual, 1-f.Usual
 	}
 	what := fmt.Sprintf("is %s where %s is usual", s.Text(f.Actual), s.Text(f.Usual))
-	switch f.Family {
-	case placebo.Variance:
-		what += ", and strays further from it than it did"
-	case placebo.Rough:
-		what += ", and jumps from one reading to the next as it did not"
-	case placebo.Flat:
-		what = fmt.Sprintf("stands still at %s", s.Text(f.Actual))
-	default:
-	}
+	what = past.Manner(f, what, s.Text(f.Actual))
 	if s.Kind == belay.KindHistogram {
 		what += " on average"
 	}
-	worse := "none"
-	if f.AsBad > 0 {
-		worse = strconv.Itoa(f.AsBad)
-	}
 	return fmt.Sprintf("%s of %s %s, from %s to %s after the deployment; %s of %d moments before it looked as bad; chance under no change %s",
-		s.Name, j.candidate(), what, phrase.Seconds(from), phrase.Seconds(to), worse, f.Of, phrase.OneIn(s.logE()))
+		s.Name, j.candidate(), what, phrase.Seconds(from), phrase.Seconds(to), past.AsBad(f), f.Of, phrase.OneIn(s.logE()))
 }

@@ -121,11 +121,11 @@ func (j *Judge) note(s *signal) string {
 	case s.unreadable:
 		return "the limit lies above the largest bucket of the histogram and cannot be checked"
 	case s.cmp.Beside() && s.cmp.Against():
-		return "compared side by side, and with the past where the old release no longer serves (weaker evidence)"
-	case s.cmp.Against():
-		return "nothing runs beside it: compared with the time before the deployment (weaker evidence)"
+		return "compared side by side, and with the past where the old release no longer serves (weaker evidence)" + s.before.DaysText()
+	case s.cmp.Against() || !s.cmp.Beside() && s.before.Placed():
+		return "nothing runs beside it: compared with the time before the deployment (weaker evidence)" + s.before.DaysText()
 	case !s.cmp.Partner() && s.newest >= 0:
-		return "nothing to compare with: no old release beside it and too little history; limits only"
+		return "nothing to compare with: no old release beside it and too little history; limits only" + s.before.DaysText()
 	}
 	return ""
 }

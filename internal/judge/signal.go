@@ -165,28 +165,13 @@ func (s *signal) take(t float64, m *belay.Sample) {
 		s.newest = t
 	}
 	switch {
-	case s.gauge != nil && t < 0:
-		if s.values != nil {
-			s.values.Remember(t, m.Instance, m.Value)
-			s.before.Remember(t, m.Value, 1)
-		}
+	case t < 0:
+		s.remember(t, m, c)
 	case s.gauge != nil:
 		s.gauge.Add(int(c.Side), m.Value)
 		if s.values != nil {
 			s.values.Take(t, level.Side(c.Side), m.Instance, m.Value)
 			s.before.Take(past.Side(c.Side), m.Value, 1)
-		}
-	case t < 0:
-		s.cmp.Remember(t, c)
-		if s.before != nil {
-			sum, n := s.counted(&c)
-			s.before.Remember(t, sum, n)
-		}
-		if s.Kind == belay.KindHistogram && s.limit != nil {
-			slow, _ := stats.Above(m.LE, m.Count, m.N, *s.Threshold)
-			bad := s.overPast.Rate*s.overPast.N + slow
-			s.overPast.N += m.N
-			s.overPast.Rate = bad / math.Max(1, s.overPast.N)
 		}
 	default:
 		s.cmp.Take(t, c)

@@ -163,7 +163,9 @@ func (c *Comparison) Remember(t float64, m Sample) {
 	}
 	c.stratum(m.Stratum).before.add(t, m.N, m.X)
 	c.before.add(t, m.N, m.X)
-	c.habit.Add(t, m.Instance, m.N, m.X)
+	if m.Instance != belay.AllInstances {
+		c.habit.Add(t, m.Instance, m.N, m.X)
+	}
 }
 
 // Take counts a sample of the tick at t.

@@ -46,6 +46,7 @@ type Series struct {
 	step   float64 // seconds
 	apart  float64 // seconds between two readings of the watch
 	usable float64 // seconds of history that could be used
+	late   bool    // some of the past came after it had begun
 	next   int     // step that is not closed yet
 	bin    reading // sum of the readings of the step
 }
@@ -75,6 +76,7 @@ func New(s Settings) *Series {
 // Remember takes a reading from before the deployment: a sum over n events, or a value with n of 1. Those of several
 // instances at one moment belong together.
 func (s *Series) Remember(t, sum, n float64) {
+	s.late = s.late || s.test != nil
 	if s.test != nil || !finite(sum) || !finite(t) || !(n > 0) {
 		return
 	}
@@ -312,7 +314,7 @@ func (s *Series) Begun() bool { return s.test != nil && s.test.Lack() == placebo
 
 // Spans tells, before it begins, whether there is enough of a past, and that it reaches back so many seconds.
 func (s *Series) Spans(seconds float64) bool {
-	return len(s.past) >= placebo.MinHistory && s.past[0].t <= -seconds
+	return len(s.past) >= placebo.MinHistory && slices.ContainsFunc(s.past, func(r reading) bool { return r.t <= -seconds })
 }
 
 // Tried tells whether it is, or would be if the past were enough.
