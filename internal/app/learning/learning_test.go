@@ -319,3 +319,28 @@ func TestAValueIsLearnedFromOneHourAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowHourIsNotLearnedFrom: a hard stop on response times tells a sick hour as one on errors does.
+func TestASlowHourIsNotLearnedFrom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		cfg, err := config.Parse("/etc/belay.yaml", []byte(`{proxies: {edge: {listen: "127.0.0.1:1", slots: {blue: "a:1", green: "b:1"}}}, services: {shop: {rollout: {proxy: edge}, hard_stops: {response_time: 1s}}}}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.change(func() { w.cfg = cfg })
+		for i := range 2 * 720 {
+			fast := 100.0
+			if i >= 200 && i < 224 { // two minutes of the first hour
+				fast = 50
+			}
+			w.memory.Add(time.Now(), []belay.Sample{{Signal: "response_time", Kind: belay.KindHistogram, Instance: "blue", N: 100, LE: []float64{0.5, 1}, Count: []float64{fast - 10, fast}}})
+			time.Sleep(5 * time.Second)
+		}
+		time.Sleep(3 * time.Minute)
+		w.l.Stop()
+		if got := w.counted(t); got != "learned 1, quiet 1, sick 1" {
+			t.Errorf("hours: %s, want the slow one left out", got)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/judge"
+	"github.com/belaydev/belay/internal/judge/stats"
 	"github.com/belaydev/belay/internal/observe/metric/kpi"
 )
 
@@ -108,15 +109,23 @@ func unwell(p judge.Policy, samples []belay.Sample) bool {
 				sum = &sums{}
 				minutes[math.Floor(m.T/60)] = sum
 			}
-			if m.Kind == belay.KindGauge {
+			switch m.Kind {
+			case belay.KindGauge:
 				sum.n, sum.x = sum.n+1, sum.x+m.Value
-			} else {
+			case belay.KindHistogram: // the share of slow ones is held against what the quantile allows
+				slow, _ := stats.Above(m.LE, m.Count, m.N, *at)
+				sum.n, sum.x = sum.n+m.N, sum.x+slow
+			case belay.KindEvents, belay.KindCount:
 				sum.n, sum.x = sum.n+m.N, sum.x+m.X
 			}
 		}
 		for _, sum := range minutes {
 			enough := s.Kind == belay.KindGauge || sum.n >= float64(s.HardStopMin)
-			if s.Kind != belay.KindHistogram && sum.n > 0 && enough && s.Worse(sum.x/sum.n, *at) {
+			worse := s.Worse
+			if s.Kind == belay.KindHistogram {
+				worse = func(share, _ float64) bool { return share > 1-s.Quantile }
+			}
+			if sum.n > 0 && enough && worse(sum.x/sum.n, *at) {
 				return true
 			}
 		}
