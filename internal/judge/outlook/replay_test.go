@@ -59,10 +59,11 @@ func decided(seed uint64, t outlook.Traffic, rate float64, want belay.Verdict) f
 				tick.Samples = append(tick.Samples, w.sample(tick.T, t.PerSecond*(1-t.Share)/2, t.ErrorRate, belay.ArmBaseline, instance))
 			}
 		}
-		switch j.Observe(tick).Verdict {
-		case want:
+		verdict := j.Observe(tick).Verdict
+		if verdict == want {
 			return tick.T
-		case belay.VerdictRegressed:
+		}
+		if verdict == belay.VerdictRegressed {
 			return math.Inf(1)
 		}
 	}
