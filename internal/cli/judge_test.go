@@ -154,8 +154,8 @@ func TestJudgeReadsOnce(t *testing.T) {
 			t.Errorf("%s: exit code %d\n%s%s", name, got.code, got.out, got.errors)
 		}
 	}
-	for _, broken := range []string{small.String()[:12], small.String()[:small.Len()/2]} {
-		if got := (runner{}).run(t, "judge", file(t, "cut.jsonl.gz", broken)); got.code != 2 && got.code != 1 || got.out != "" || !strings.Contains(got.errors, "cut.jsonl.gz") {
+	for _, broken := range []string{small.String()[:40], small.String()[:small.Len()/2]} {
+		if got := (runner{}).run(t, "judge", file(t, "cut.jsonl.gz", broken)); got.code != 2 || got.out != "" || !strings.Contains(got.errors, "cut.jsonl.gz is damaged or was cut off") {
 			t.Errorf("cut off: exit code %d\n%s%s", got.code, got.out, got.errors)
 		}
 	}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -149,7 +150,11 @@ func (src Source) read(see func(stream.Tick)) error {
 
 func (src Source) explain(err error) error {
 	bad, ok := errors.AsType[*stream.Error](err)
-	if !ok {
+	switch {
+	case ok:
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum):
+		return belay.Errorf(belay.CodeInvalid, "%s is damaged or was cut off: %w", src.Name, err).WithNext("compress it again, or copy it again")
+	default:
 		return fmt.Errorf("%s: %w", src.Name, err)
 	}
 	e := belay.Errorf(belay.CodeInvalid, "%s:%d: %s", src.Name, bad.Line, bad.Message)
@@ -188,6 +193,9 @@ func (r *run) take(t stream.Tick) {
 		return
 	}
 	for _, name := range t.Require {
+		if !r.named[name] {
+			r.ignored[name] = true
+		}
 		r.judge.Require(name)
 	}
 	r.card = r.judge.Observe(t.Tick)

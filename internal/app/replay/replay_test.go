@@ -148,11 +148,11 @@ func TestOwnPolicy(t *testing.T) {
 	if err := w.Policy(judge.Policy{Candidate: "1.2.0", Baseline: "1.1.0", Signals: []judge.SignalPolicy{{Name: "cpu_usage", Kind: belay.KindGauge, Threshold: &limit}}}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := replay.File(source(b.String() + made(60, 5, 0.5)))
+	j, err := replay.File(source(b.String() + `{"t":-1,"kind":"require","signal":"orders"}` + "\n" + made(60, 5, 0.5)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if j.Verdict != belay.VerdictHealthy || j.Candidate != "1.2.0" || strings.Join(j.NotJudged, " ") != "error_rate" || len(j.Signals) != 1 {
+	if j.Verdict != belay.VerdictHealthy || j.Candidate != "1.2.0" || strings.Join(j.NotJudged, " ") != "error_rate orders" || len(j.Signals) != 1 {
 		t.Errorf("%+v", j)
 	}
 	seen, err := replay.Survey(source(b.String() + made(5, 5, 0)))
