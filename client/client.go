@@ -236,7 +236,7 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 			return nil, ctx.Err()
 		}
 		return nil, belay.Errorf(belay.CodeUnavailable, "cannot reach the belay server at %s: %w", c.base, dialCause(err)).
-			WithNext("start it with \"belay serve\", name another with --server, or use --standalone")
+			WithNext("start it with \"belay serve\", name another with --server; belay deploy and belay verify do without one by --standalone")
 	}
 	return resp, nil
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -157,6 +158,23 @@ func TestJudgeReadsOnce(t *testing.T) {
 	for _, broken := range []string{small.String()[:40], small.String()[:small.Len()/2]} {
 		if got := (runner{}).run(t, "judge", file(t, "cut.jsonl.gz", broken)); got.code != 2 || got.out != "" || !strings.Contains(got.errors, "cut.jsonl.gz is damaged or was cut off") {
 			t.Errorf("cut off: exit code %d\n%s%s", got.code, got.out, got.errors)
+		}
+	}
+}
+
+// TestJudgeIsInterrupted: also while it waits for the next line, which may never come.
+func TestJudgeIsInterrupted(t *testing.T) {
+	pipe, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	defer in.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, name := range []string{"-", file(t, "e.jsonl", evidence(60, 0.06)), fmt.Sprintf("/dev/fd/%d", pipe.Fd())} {
+		if got := (runner{}).runCtx(t, ctx, "judge", name); got.code != 130 || got.out != "" {
+			t.Errorf("%s: exit code %d\n%s%s", name, got.code, got.out, got.errors)
 		}
 	}
 }

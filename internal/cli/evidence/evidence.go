@@ -40,11 +40,11 @@ const Formats = "formats"
 
 // Open makes a stream of a file, or of standard input for "-", that can be read more than once; it may be compressed by
 // gzip. done gives back what was kept for that: of standard input, and of what else can be read only once, such as a pipe.
-func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), err error) {
+func Open(ctx context.Context, t *terminal.Terminal, file string) (src replay.Source, done func(), err error) {
 	src, done = replay.Source{Name: file}, func() {}
 	if file == "-" {
 		src.Name = "standard input"
-		if file, err = keep(t.In, src.Name); err != nil {
+		if file, err = keep(ctx, t.In, src.Name); err != nil {
 			return src, done, err
 		}
 		done = func() { _ = os.Remove(file) } // it is in the folder for what may be lost
@@ -64,11 +64,11 @@ func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), er
 			return src, done, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 		}
 		defer in.Close()
-		kept, err := keep(in, file)
+		kept, err := keep(ctx, in, file)
 		if err != nil {
 			return src, done, err
 		}
-		src, _, err = Open(t, kept)
+		src, _, err = Open(ctx, t, kept)
 		src.Name = file
 		return src, func() { _ = os.Remove(kept) }, err
 	}
@@ -77,18 +77,27 @@ func Open(t *terminal.Terminal, file string) (src replay.Source, done func(), er
 		if err != nil {
 			return nil, belay.Errorf(belay.CodeInvalid, "read the evidence: %w", err)
 		}
-		return unpacked(t.Progress(in, src.Name, info.Size()), src.Name)
+		return unpacked(t.Progress(packed{until{ctx, in}, in}, src.Name, info.Size()), src.Name)
 	}
 	return src, done, nil
 }
 
 // keep writes what can be read only once into a file.
-func keep(in io.Reader, name string) (string, error) {
+func keep(ctx context.Context, in io.Reader, name string) (string, error) {
 	kept, err := os.CreateTemp("", "belay-judge-*.jsonl")
 	if err != nil {
 		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
-	_, err = io.Copy(kept, in)
+	copied := make(chan error, 1)
+	go func() { // which may wait for the next byte for ever
+		_, err := io.Copy(kept, until{ctx, in})
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	if err = errors.Join(err, kept.Close()); err != nil {
 		return "", errors.Join(fmt.Errorf("read %s: %w", name, err), os.Remove(kept.Name()))
 	}
@@ -106,6 +115,20 @@ func unpacked(in io.ReadCloser, name string) (io.ReadCloser, error) {
 		return nil, errors.Join(belay.Errorf(belay.CodeInvalid, "%s begins as gzip does, and is not: %w", name, err).WithNext("write it again"), in.Close())
 	}
 	return packed{z, in}, nil
+}
+
+// until reads until somebody interrupts.
+type until struct {
+	ctx context.Context //nolint:containedctx // of the command that reads
+	in  io.Reader
+}
+
+// Read reads.
+func (u until) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.in.Read(b)
 }
 
 // packed reads through what unpacks a file, and closes the file.

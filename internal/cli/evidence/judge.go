@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"context"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -38,8 +40,13 @@ code is 0 for healthy, 3 for regressed, 5 for insufficient and blind.`,
   belay judge evidence.jsonl --svg card.svg`,
 		Args:        c.Takes(1, 1, "one file, or - for standard input"),
 		Annotations: map[string]string{Formats: "svg"},
-		RunE: func(_ *cobra.Command, args []string) error {
-			return c.judge(args[0], f)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := c.judge(cmd.Context(), args[0], f)
+			if errors.Is(err, context.Canceled) {
+				c.Warn("interrupted")
+				return exit.Outcome(exit.Interrupted)
+			}
+			return err
 		},
 	}
 	fs := cmd.Flags()
@@ -52,14 +59,14 @@ code is 0 for healthy, 3 for regressed, 5 for insufficient and blind.`,
 	return cmd
 }
 
-func (c Commands) judge(file string, f judgeFlags) error {
+func (c Commands) judge(ctx context.Context, file string, f judgeFlags) error {
 	if f.policy == "" && f.choice != (belay.Ref{}) {
 		return belay.Errorf(belay.CodeInvalid, "--service and --env choose from the file that --policy names, and there is none").WithNext("add --policy belay.yaml")
 	}
 	if f.svg == "-" {
 		return belay.Errorf(belay.CodeInvalid, "--svg wants the name of a file").WithNext("for the picture on standard output write --output svg")
 	}
-	src, done, err := Open(c.Terminal, file)
+	src, done, err := Open(ctx, c.Terminal, file)
 	defer done()
 	if err != nil {
 		return err
