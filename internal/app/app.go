@@ -20,6 +20,7 @@ import (
 
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/alert/notify"
+	"github.com/belaydev/belay/internal/app/days"
 	"github.com/belaydev/belay/internal/app/deploy"
 	"github.com/belaydev/belay/internal/app/edge"
 	"github.com/belaydev/belay/internal/app/front"
@@ -37,6 +38,7 @@ import (
 	"github.com/belaydev/belay/internal/observe/health"
 	"github.com/belaydev/belay/internal/observe/metric"
 	"github.com/belaydev/belay/internal/observe/metric/kpi"
+	"github.com/belaydev/belay/internal/observe/metric/past"
 	"github.com/belaydev/belay/internal/proxy/proxyclient"
 	"github.com/belaydev/belay/internal/rollback"
 	"github.com/belaydev/belay/internal/store/sqlite"
@@ -67,6 +69,7 @@ type App struct {
 
 	store      *sqlite.Store
 	reader     metric.Reader
+	source     past.Source   // reader, for ranges
 	metrics    *metric.Store // nil with an external server
 	health     *health.Monitor
 	engine     *rollback.Engine
@@ -79,6 +82,7 @@ type App struct {
 	standing   *standing.Watch
 	upkeep     *upkeep.Upkeep
 	learner    *learning.Learner
+	days       *days.Reader
 	*labels.Labels
 	*record.Records
 
@@ -205,7 +209,7 @@ func (a *App) openMetrics(cfg *config.Config) error {
 		if err != nil {
 			return err
 		}
-		a.reader = remote
+		a.reader, a.source = remote, remote
 		a.stops.Push("metrics client", remote.Close)
 		return nil
 	}
@@ -220,7 +224,7 @@ func (a *App) openMetrics(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	a.metrics, a.reader = store, store
+	a.metrics, a.reader, a.source = store, store, store
 	a.stops.Push("metrics store", store.Close)
 	return nil
 }
@@ -276,6 +280,8 @@ func (a *App) buildKeepers() error {
 		o.Scraper = a.metrics
 	}
 	a.targets = scrape.New(o)
+	a.days = days.New(days.Options{Source: a.source, Own: a.metrics != nil, Store: a.store, Log: a.part("watch")})
+	a.stops.Push("reading of the past", func(context.Context) error { a.days.Stop(); return nil })
 	a.standing = standing.New(standing.Options{
 		Config: a.config, Store: a.store, Health: a.health, Edges: a.edges, Reported: a.prover.Reported,
 		Settle: &a.settle, Log: a.part("standing"), Now: a.opts.Now,

@@ -51,6 +51,10 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 			return nil, err
 		}
 	}
+	if !seen {
+		a.days.Begin(s, d)
+	}
+	o.Days = func() []belay.Sample { return a.days.Take(d.ID) }
 	if specs := translate.Specs(s); len(specs) > 0 && (len(d.Targets) > 0 || len(s.Metrics.Selector) > 0) {
 		c := kpi.New(a.reader, translate.Subject(s, d, specs))
 		if !d.DeployedAt.IsZero() {

@@ -17,6 +17,7 @@ import (
 	"github.com/belaydev/belay/internal/observe/health"
 	"github.com/belaydev/belay/internal/observe/metric"
 	"github.com/belaydev/belay/internal/observe/metric/kpi"
+	"github.com/belaydev/belay/internal/observe/metric/past"
 )
 
 // Metrics is the memory of a Prometheus-compatible server.
@@ -143,7 +144,7 @@ func (m Metrics) ticks(ctx context.Context, s config.Service, e Entry, end time.
 	return func(yield func(stream.Tick, error) bool) {
 		reader := &noting{Reader: m.Reader}
 		subject := translate.Subject(s, d, m.specs(s))
-		watch := session.New(session.Options{Key: "backtest", Start: e.Time, After: math.Inf(-1), Metrics: kpi.New(reader, subject), Health: health.NewMonitor(health.Options{})})
+		watch := session.New(session.Options{Key: "backtest", Start: e.Time, After: math.Inf(-1), Metrics: kpi.New(reader, subject), Health: health.NewMonitor(health.Options{}), Days: m.days(ctx, reader, subject)})
 		defer watch.Close()
 		require := requiring{}
 		seen := false
@@ -172,6 +173,20 @@ func (m Metrics) ticks(ctx context.Context, s config.Service, e Entry, end time.
 			yield(stream.Tick{}, belay.Errorf(belay.CodeNotFound, "the server has nothing of the new release between %s and %s, looked for by %s",
 				e.Time.Format(time.RFC3339), end.Format(time.RFC3339), whom(s, d)))
 		}
+	}
+}
+
+// days gives what was before a deployment, with the first tick.
+func (m Metrics) days(ctx context.Context, reader *noting, subject kpi.Subject) func() []belay.Sample {
+	source, ok := m.Reader.(past.Source)
+	return func() []belay.Sample {
+		if !ok {
+			return nil
+		}
+		ok = false
+		h := past.Read(ctx, past.Options{Source: source, Subject: subject})
+		reader.note(h.Failed)
+		return h.Samples
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	Checks  []health.Assignment
 	// History are samples from before the deployment, with negative T, given out with the first tick.
 	History []belay.Sample
+	// Days gives what was seen in the days before the deployment, with negative T, once it was read; nil before and after.
+	// It is given out with the tick at which it is there. Nil: nothing is read.
+	Days func() []belay.Sample
 	// Learned is what is known of the time before that history, given out with the first tick too. Nil: nothing.
 	Learned *belay.Learned
 	// After drops samples that are not newer: after a restart they were judged already. -Inf drops none.
@@ -53,7 +56,11 @@ func New(o Options) *Session {
 
 // Collect gathers one tick.
 func (s *Session) Collect(ctx context.Context, now time.Time) (belay.Tick, error) {
-	t := belay.Tick{T: now.Sub(s.o.Start).Seconds(), Samples: s.o.History, Learned: s.o.Learned}
+	t := belay.Tick{T: now.Sub(s.o.Start).Seconds(), Learned: s.o.Learned}
+	if s.o.Days != nil {
+		t.Samples = s.o.Days()
+	}
+	t.Samples = append(t.Samples, s.o.History...)
 	s.o.History, s.o.Learned = nil, nil
 	if s.o.Traffic != nil {
 		samples, source := s.o.Traffic.Collect(now, t.T)

@@ -271,6 +271,35 @@ func fillTicks(t testing.TB, s *sqlite.Store, n int) (stored, raw int) {
 	return stored, raw
 }
 
+// A tick that brings days of history along is stored compressed, at once, and read like any other.
+func TestABigTickIsStoredSmall(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	fillTicks(t, s, 3)
+	big := belay.Tick{T: 1e6}
+	for i := range 20000 {
+		big.Samples = append(big.Samples, belay.Sample{T: float64(i-20000) * 60, Signal: "error_rate", Kind: belay.KindEvents, Arm: belay.ArmBaseline, Instance: belay.AllInstances, N: float64(1000 + i%17), X: float64(i % 5)})
+	}
+	for _, tick := range []belay.Tick{big, {T: 2e6}} {
+		if err := s.AppendTick(t.Context(), "d-1", tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := s.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loose, packed, bytes int
+	err = db.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM ticks), (SELECT sum(n) FROM tick_blocks), (SELECT sum(length(doc)) FROM tick_blocks)`).Scan(&loose, &packed, &bytes)
+	if err != nil || loose != 1 || packed != 4 || bytes > 300<<10 {
+		t.Errorf("%d ticks loose, %d packed into %d bytes, %v", loose, packed, bytes, err)
+	}
+	got, err := s.Ticks(t.Context(), "d-1", 1e6)
+	if err != nil || len(got) != 2 || len(got[0].Samples) != 20000 || got[1].T != 2e6 {
+		t.Errorf("%d ticks, %v", len(got), err)
+	}
+}
+
 func BenchmarkSaveDeployment(b *testing.B) {
 	s := open(b, b.TempDir())
 	defer s.Close()

@@ -17,8 +17,8 @@ import (
 )
 
 // blockTicks is how many ticks are packed together. One tick compresses badly and a hundred compress thirty-fold,
-// because they say nearly the same.
-const blockTicks = 60
+// because they say nearly the same. One of bigTick bytes, which may bring days of history along, is packed at once.
+const blockTicks, bigTick = 60, 64 << 10
 
 // AppendTick adds one look to the evidence of a deployment. Ticks come in the order of T; one that is not later
 // than the newest stored is there already and is left out, so that a caller may repeat itself after a crash.
@@ -45,7 +45,7 @@ func (s *Store) AppendTick(ctx context.Context, deployment string, tick belay.Ti
 		if _, err := tx.ExecContext(ctx, `INSERT INTO ticks (deployment, t, doc) VALUES (?, ?, ?)`, deployment, tick.T, doc); err != nil {
 			return err
 		}
-		if loose+1 < blockTicks {
+		if loose+1 < blockTicks && len(doc) < bigTick {
 			return nil
 		}
 		return packTicks(ctx, tx, deployment)
