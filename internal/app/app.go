@@ -280,7 +280,7 @@ func (a *App) buildKeepers() error {
 		o.Scraper = a.metrics
 	}
 	a.targets = scrape.New(o)
-	a.days = days.New(days.Options{Source: a.source, Own: a.metrics != nil, Store: a.store, Log: a.part("watch")})
+	a.days = days.New(days.Options{Source: a.source, Own: a.metrics != nil, Store: a.store, Log: a.part("watch"), Reg: a.reg})
 	a.stops.Push("reading of the past", func(context.Context) error { a.days.Stop(); return nil })
 	a.standing = standing.New(standing.Options{
 		Config: a.config, Store: a.store, Health: a.health, Edges: a.edges, Reported: a.prover.Reported,

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app/translate"
 	"github.com/belaydev/belay/internal/config"
@@ -34,6 +36,7 @@ type Options struct {
 	Own    bool // it is the embedded store, where the name of a service is a label
 	Store  Store
 	Log    *slog.Logger
+	Reg    prometheus.Registerer
 }
 
 // Reader reads for all deployments. It is safe for concurrent use.
@@ -43,6 +46,7 @@ type Reader struct {
 	cancel context.CancelFunc
 	slots  chan struct{}
 	wg     sync.WaitGroup
+	took   *prometheus.HistogramVec
 
 	mu   sync.Mutex // guards all below; never held while waiting
 	read map[string]*reading
@@ -59,6 +63,9 @@ type reading struct {
 func New(o Options) *Reader {
 	r := &Reader{o: o, slots: make(chan struct{}, atOnce), read: map[string]*reading{}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "belay_history_read_seconds",
+		Help: "Time it took to read the days before a deployment, by result: complete, partial, none.", Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 60}}, []string{"result"})
+	o.Reg.MustRegister(r.took)
 	return r
 }
 
@@ -122,7 +129,15 @@ func (r *Reader) all(s config.Service, d belay.Deployment, specs []kpi.Spec) []b
 		return nil
 	}
 	h := past.Read(ctx, past.Options{Source: r.o.Source, Subject: r.subject(s, d, specs), Skip: skip})
-	log := r.o.Log.With("service", d.Service, "environment", d.Environment, "deployment", d.ID, "samples", len(h.Samples), "seconds", time.Since(began).Seconds())
+	took, result := time.Since(began).Seconds(), "complete"
+	switch {
+	case h.Failed != nil && len(h.Samples) == 0:
+		result = "none"
+	case h.Failed != nil:
+		result = "partial"
+	}
+	r.took.WithLabelValues(result).Observe(took)
+	log := r.o.Log.With("service", d.Service, "environment", d.Environment, "deployment", d.ID, "samples", len(h.Samples), "seconds", took)
 	if h.Failed != nil && r.ctx.Err() == nil {
 		log.Warn("not all of the days before a deployment could be read", "error", h.Failed)
 	} else {
@@ -131,7 +146,7 @@ func (r *Reader) all(s config.Service, d belay.Deployment, specs []kpi.Spec) []b
 	return h.Samples
 }
 
-// Subject says whose past is read. The embedded store knows a service by name, whatever instances it had; a server is
+// subject says whose past is read. The embedded store knows a service by name, whatever instances it had; a server is
 // asked for the configured labels, or for the instances that there are.
 func (r *Reader) subject(s config.Service, d belay.Deployment, specs []kpi.Spec) kpi.Subject {
 	subject := translate.Subject(s, d, specs)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/belaydev/belay"
 	"github.com/belaydev/belay/internal/app/days"
 	"github.com/belaydev/belay/internal/app/replay"
@@ -134,7 +136,7 @@ func deployment(s config.Service) belay.Deployment {
 func observe(t testing.TB, s config.Service, m *metric.Store, past deployments, late int) []belay.Tick {
 	t.Helper()
 	d := deployment(s)
-	r := days.New(days.Options{Source: m, Own: true, Store: past, Log: slog.New(slog.DiscardHandler)})
+	r := days.New(days.Options{Source: m, Own: true, Store: past, Log: slog.New(slog.DiscardHandler), Reg: prometheus.NewRegistry()})
 	t.Cleanup(r.Stop)
 	r.Begin(s, d)
 	days.Wait(r)
@@ -303,7 +305,7 @@ func BenchmarkTwoWeeks(b *testing.B) {
 	m := world{1, 1, 1, 0.4}.fill(b, 14*24*time.Hour)
 	for b.Loop() {
 		d := deployment(s)
-		r := days.New(days.Options{Source: m, Own: true, Store: deployments(nil), Log: slog.New(slog.DiscardHandler)})
+		r := days.New(days.Options{Source: m, Own: true, Store: deployments(nil), Log: slog.New(slog.DiscardHandler), Reg: prometheus.NewRegistry()})
 		r.Begin(s, d)
 		days.Wait(r)
 		got := r.Take(d.ID)
