@@ -128,7 +128,11 @@ func (r *Reader) all(s config.Service, d belay.Deployment, specs []kpi.Spec) []b
 		r.o.Log.Warn("the days before a deployment are not read", "service", d.Service, "deployment", d.ID, "error", err)
 		return nil
 	}
-	h := past.Read(ctx, past.Options{Source: r.o.Source, Subject: r.subject(s, d, specs), Skip: skip})
+	o := past.Options{Source: r.o.Source, Subject: r.subject(s, d, specs), Skip: skip}
+	if r.o.Own { // its memory is ours, and another question costs little
+		o.Piece = 12 * time.Hour
+	}
+	h := past.Read(ctx, o)
 	took, result := time.Since(began).Seconds(), "complete"
 	switch {
 	case h.Failed != nil && len(h.Samples) == 0:

@@ -33,9 +33,10 @@ const (
 
 // Bounds of the questions.
 const (
-	piece      = 2 * 24 * time.Hour // of one question: 2,880 steps
+	piece      = 2 * 24 * time.Hour // of one question, unless said otherwise: 2,880 steps
 	leastPiece = 3 * time.Hour      // when the source refuses more at once
 	maxSeries  = 2000               // of one answer
+	maxSamples = 80_640             // in all: 14 days of four signals; of more signals, fewer days
 )
 
 // Span is a piece of time.
@@ -44,8 +45,9 @@ type Span struct{ From, To time.Time }
 // Options say what to read. Source and Subject are needed.
 type Options struct {
 	Source  Source
-	Subject kpi.Subject // its Signals are those that are read
-	Reach   time.Duration
+	Subject kpi.Subject   // its Signals are those that are read
+	Reach   time.Duration // how far back; 14 days when zero
+	Piece   time.Duration // of one question; 2 days when zero. Shorter ones take less memory
 	// Skip are times at which the service did not show what is usual: while a release that was taken back ran.
 	Skip []Span
 }
@@ -64,6 +66,9 @@ func Read(ctx context.Context, o Options) History {
 	if o.Reach <= 0 {
 		o.Reach = Reach
 	}
+	if o.Piece <= 0 {
+		o.Piece = piece
+	}
 	r := reader{Options: o, ctx: ctx, end: o.Subject.Start.Add(-Near)}
 	matchers, err := o.Subject.Matchers()
 	if err != nil {
@@ -74,8 +79,9 @@ func Read(ctx context.Context, o Options) History {
 		return History{Failed: err}
 	}
 	queries := r.queries()
+	o.Reach = min(o.Reach, time.Duration(maxSamples/max(1, len(queries)))*Step)
 	var failures []error
-	for from, length := r.end, piece; len(queries) > 0 && from.After(o.Subject.Start.Add(-o.Reach)); {
+	for from, length := r.end, o.Piece; len(queries) > 0 && from.After(o.Subject.Start.Add(-o.Reach)); {
 		to := from
 		begin := to.Add(-length)
 		if earliest := o.Subject.Start.Add(-o.Reach); begin.Before(earliest) {

@@ -277,3 +277,19 @@ func TestAFailureKeepsTheNewest(t *testing.T) {
 		t.Errorf("%d samples, %v", n, h.Failed)
 	}
 }
+
+// However many signals there are, what is read is bounded: the newest days of all.
+func TestManySignals(t *testing.T) {
+	s := open(t)
+	if err := s.Append(t.Context(), []metric.Sample{{Labels: map[string]string{"__name__": "up", "job": "shop", "instance": "a:1"}, T: start.Add(-time.Hour), V: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	var signals []kpi.Spec
+	for i := range 56 {
+		signals = append(signals, kpi.Spec{Name: fmt.Sprint(i), Query: "vector(1)"})
+	}
+	h := past.Read(t.Context(), past.Options{Source: s, Subject: subject(signals...)})
+	if n := len(h.Samples); h.Failed != nil || n != 56*(24*60-30) || h.Samples[n-1].T != -past.Near.Seconds() {
+		t.Errorf("%d samples, %v", n, h.Failed)
+	}
+}
