@@ -19,13 +19,14 @@ import (
 )
 
 // Observe opens the observation of a deployment: what package watch wants of the outside to look at.
-func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, error) {
+// Gathered is the time of the newest tick that was gathered before; -Inf when none was.
+func (a *App) Observe(ctx context.Context, d belay.Deployment, gathered float64) (watch.Session, error) {
 	cfg := a.config()
 	s, ok := cfg.Service(d.Ref)
 	if !ok {
 		return nil, belay.Errorf(belay.CodeNotFound, "observe %s: it is not configured any more", d.Ref)
 	}
-	last, seen, err := a.lastTick(ctx, d)
+	last, seen, err := a.lastTick(ctx, d, gathered)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 		Checks: append(translate.Assignments(s, cfg.Dir, belay.ArmCandidate, d.Targets),
 			translate.Assignments(s, cfg.Dir, belay.ArmBaseline, d.PreviousTargets)...)}
 	if seen {
-		o.After = last // after a restart: what was judged already must not be counted again
+		o.After = last // what was judged already, before a restart too, must not be counted again
 	}
 	e := a.edges.Of(s.Rollout.Proxy)
 	if e != nil && d.Slot != "" {
@@ -68,8 +69,9 @@ func (a *App) Observe(ctx context.Context, d belay.Deployment) (watch.Session, e
 	return a.Noting(session.New(o), d), nil
 }
 
-// lastTick is the time of the newest tick of a deployment that is on record.
-func (a *App) lastTick(ctx context.Context, d belay.Deployment) (t float64, found bool, err error) {
+// lastTick is the time of the newest tick of a deployment: of those on record, and of those up to gathered, which the
+// store may have refused.
+func (a *App) lastTick(ctx context.Context, d belay.Deployment, gathered float64) (t float64, found bool, err error) {
 	// The newest are nearly always recent; all of them, of a long watch, are many.
 	age := a.now().Sub(d.CreatedAt).Seconds()
 	for _, from := range []float64{age - 60, -math.MaxFloat64} {
@@ -78,10 +80,10 @@ func (a *App) lastTick(ctx context.Context, d belay.Deployment) (t float64, foun
 			return 0, false, err
 		}
 		if n := len(ticks); n > 0 {
-			return ticks[n-1].T, true, nil
+			return math.Max(gathered, ticks[n-1].T), true, nil
 		}
 	}
-	return 0, false, nil
+	return gathered, !math.IsInf(gathered, -1), nil
 }
 
 // judge makes a fresh judge for a deployment. Without a proxy or a selector, whether requests can be counted is

@@ -24,18 +24,20 @@ type eye struct {
 	hurried bool // news came while looking
 	stale   bool // the session is to be opened anew after the look under way
 
-	session Session
-	judge   Judge
-	seen    float64      // while replaying: up to where the judge has seen what was stored
-	before  *belay.Card  // while replaying: what it concluded from that
-	backlog []belay.Tick // looked at, judged, not stored yet
-	blamed  bool         // the store's refusal is in the log
+	session  Session
+	judge    Judge
+	gathered float64      // time of the newest tick that a session gathered; -Inf before
+	seen     float64      // while replaying: up to where the judge has seen what was stored
+	before   *belay.Card  // while replaying: what it concluded from that
+	backlog  []belay.Tick // looked at, judged, not stored yet
+	blamed   bool         // the store's refusal is in the log
 }
 
 // look is what one look brought. Session and judge are there from the first successful one on.
 type look struct {
 	tick     belay.Tick
-	err      error // nothing could be judged
+	gathered float64 // time of the newest tick that a session gathered, this one included
+	err      error   // nothing could be judged
 	session  Session
 	judge    Judge
 	seen     float64
@@ -44,7 +46,9 @@ type look struct {
 	storeErr error
 }
 
-func newEye(w *watcher) *eye { return &eye{w: w, timer: stoppedTimer(), looks: make(chan look, 1)} }
+func newEye(w *watcher) *eye {
+	return &eye{w: w, timer: stoppedTimer(), looks: make(chan look, 1), gathered: math.Inf(-1)}
+}
 
 // set begins or ends looking.
 func (e *eye) set(on bool) {
@@ -63,12 +67,18 @@ func (e *eye) close() {
 	if e.cancel != nil {
 		e.cancel()
 		l := <-e.looks
-		e.cancel, e.session, e.judge, e.seen, e.before, e.backlog = nil, l.session, l.judge, l.seen, l.before, l.backlog
+		e.cancel = nil
+		e.take(&l)
 	}
 	if e.session != nil {
 		e.session.Close()
 		e.session = nil
 	}
+}
+
+// take keeps what a look leaves for the next one.
+func (e *eye) take(l *look) {
+	e.session, e.judge, e.gathered, e.seen, e.before, e.backlog = l.session, l.judge, l.gathered, l.seen, l.before, l.backlog
 }
 
 // renew opens the observation anew, now that the deploy has ended: what health checks said up to now may be of
@@ -114,7 +124,7 @@ func (e *eye) look(ctx context.Context) {
 	}
 	e.last, e.hurried = e.w.c.o.Now(), false
 	ctx, e.cancel = context.WithCancel(ctx)
-	d, l := e.w.d, look{session: e.session, judge: e.judge, seen: e.seen, before: e.before, backlog: e.backlog}
+	d, l := e.w.d, look{session: e.session, judge: e.judge, gathered: e.gathered, seen: e.seen, before: e.before, backlog: e.backlog}
 	replay := e.replay
 	go func() { e.looks <- e.w.look(ctx, d, l, replay) }() // close waits for it
 }
@@ -139,7 +149,7 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 	}
 	var err error
 	if l.session == nil {
-		if l.session, err = o.Observer.Observe(ctx, d); err != nil {
+		if l.session, err = o.Observer.Observe(ctx, d, l.gathered); err != nil {
 			l.session = nil
 			blind(err)
 		}
@@ -155,6 +165,9 @@ func (w *watcher) look(ctx context.Context, d belay.Deployment, l look, replay b
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return l // nobody waits for this look: it is neither judged nor stored
+	}
+	if l.session != nil && err == nil {
+		l.gathered = l.tick.T
 	}
 	l.backlog = append(l.backlog, l.tick)
 	for len(l.backlog) > 0 && l.storeErr == nil {
@@ -198,7 +211,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 	e := w.eye
 	e.cancel()
 	e.cancel = nil
-	e.session, e.judge, e.seen, e.before, e.backlog = l.session, l.judge, l.seen, l.before, l.backlog
+	e.take(&l)
 	interval := w.settings.Policy.Interval
 	if interval <= 0 {
 		interval = time.Second

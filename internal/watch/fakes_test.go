@@ -23,6 +23,7 @@ import (
 type memory struct {
 	mu          sync.Mutex
 	broken      bool
+	full        bool          // ticks are refused
 	slow        time.Duration // how long reading ticks takes
 	deployments map[string]belay.Deployment
 	events      []belay.Event
@@ -104,7 +105,16 @@ func (m *memory) Quarantine(_ context.Context, q belay.Quarantine) error {
 }
 
 func (m *memory) AppendTick(_ context.Context, id string, t belay.Tick) error {
-	return m.locked(func() { m.ticks[id] = append(m.ticks[id], t) })
+	full := false
+	err := m.locked(func() {
+		if full = m.full; !full {
+			m.ticks[id] = append(m.ticks[id], t)
+		}
+	})
+	if full {
+		return errors.New("no room for ticks")
+	}
+	return err
 }
 
 func (m *memory) Ticks(ctx context.Context, id string, fromT float64) (ts []belay.Tick, err error) {
@@ -173,6 +183,7 @@ type world struct {
 	news      chan struct{}
 	looks     int
 	opened    int           // observations
+	gathered  []float64     // what each of them was told
 	downUntil time.Duration // health checks fail until this age of a deployment
 }
 
@@ -252,8 +263,8 @@ func (w *world) Wait(ctx context.Context, id string) (belay.Rollback, error) {
 	}
 }
 
-func (w *world) Observe(_ context.Context, d belay.Deployment) (watch.Session, error) {
-	w.set(func(w *world) { w.opened++ })
+func (w *world) Observe(_ context.Context, d belay.Deployment, gathered float64) (watch.Session, error) {
+	w.set(func(w *world) { w.opened++; w.gathered = append(w.gathered, gathered) })
 	return &session{w, d}, nil
 }
 

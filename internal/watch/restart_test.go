@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,29 @@ func TestDownWhileReplaced(t *testing.T) {
 		if d := b.end(b.deploy("2")); d.State != belay.StateRolledBack || d.DeployedAt.IsZero() {
 			t.Errorf("%s (%s), deployed at %s", d.State, d.Reason, d.DeployedAt)
 		}
+	})
+}
+
+// TestReopenedWhileTheStoreRefuses: an observation that is opened anew as the deploy ends is told what was judged
+// already, also when the store did not take it.
+func TestReopenedWhileTheStoreRefuses(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.start()
+		b.w.shows["2"] = always(belay.VerdictHealthy)
+		b.m.mu.Lock()
+		b.m.full = true
+		b.m.mu.Unlock()
+		id := b.deploy("2")
+		b.is(id, belay.StateBaking)
+		b.m.mu.Lock()
+		b.m.full = false
+		b.m.mu.Unlock()
+		b.end(id)
+		b.w.set(func(w *world) {
+			if len(w.gathered) != 2 || !math.IsInf(w.gathered[0], -1) || w.gathered[1] < 3 || w.gathered[1] > 6 {
+				t.Errorf("the observations were told %v, want nothing at first, and then the tick before the end of the deploy", w.gathered)
+			}
+		})
 	})
 }
 

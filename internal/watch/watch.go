@@ -35,7 +35,9 @@ type Store interface {
 
 // Observer opens the observation of a deployment; once more when its deploy has ended, after the first was closed.
 type Observer interface {
-	Observe(ctx context.Context, d belay.Deployment) (Session, error)
+	// Observe is told the time, in seconds from the deployment's CreatedAt, of the newest tick that was gathered by this
+	// process, whether or not it could be stored; -Inf when there is none. What belongs to it must not come again.
+	Observe(ctx context.Context, d belay.Deployment, gathered float64) (Session, error)
 }
 
 // Session observes one deployment.
