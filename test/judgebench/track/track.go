@@ -97,10 +97,10 @@ func All() []Track {
 	return []Track{
 		{"A", "how soon a rise of the error rate is found", counting, Grid{
 			Pasts: []string{"24h"}, Rates: rates, Shares: []float64{0.01, 0.1, 0.5}, Onsets: []float64{0, lateOnset},
-			Bads: []float64{0.0075, 0.01, 0.02, 0.05, 0.1, 0.5}, Runs: 200,
+			Bads: []float64{0.0075, 0.01, 0.02, 0.05, 0.1, 0.5}, Runs: 120,
 		}, powerCells},
 		{"B", "how often a good release is taken back", counting, Grid{
-			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 500,
+			Pasts: []string{"none", "1h", "24h"}, Rates: nullRates, Shares: []float64{0.1}, Runs: 400,
 		}, nullCells},
 		{"C", "how soon slower answers are found", rival.Latencies(), Grid{
 			Pasts: []string{"none", "1h"}, Rates: []float64{20, 200}, Shares: []float64{0.1}, Runs: 200,
