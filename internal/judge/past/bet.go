@@ -12,7 +12,8 @@ import (
 //
 // The p-value of the past is valid over the whole watch. It is spent all at once, as the e-value that is worth 1/a when
 // p <= a and nothing otherwise. With a = (what the signal may spend of the false-rollback rate) times the stake, the bound on
-// all signals together holds as it stands.
+// all signals together holds as it stands. The readings that wait until it can begin are judged by the past: what is staked
+// is the wealth from before the first of them, and until then the other's evidence counts for no more than it will afterwards.
 type Bet struct {
 	*Series
 	// Long is the history in seconds from which on a bet is placed. On a shorter one the test is a witness only: see Doubts.
@@ -21,6 +22,8 @@ type Bet struct {
 	Matters func(actual, usual float64) bool
 
 	placed bool
+	wealth float64 // logarithm of the other's evidence at the last tick
+	before float64 // logarithm of the other's evidence before the first reading that waits
 	stake  float64 // logarithm of what is put on the past
 	kept   float64 // logarithm of the share of the other's evidence that is kept; -Inf when all is staked
 }
@@ -28,13 +31,18 @@ type Bet struct {
 // Close closes the tick at t, and tells whether the bet is placed with it. Wealth is the logarithm of the other's
 // evidence; begun tells whether there is any, or may be.
 func (b *Bet) Close(t, wealth float64, begun bool) bool {
+	waited := len(b.waiting) > 0
 	b.Step(t)
+	if !waited {
+		b.before = b.wealth
+	}
+	b.wealth = wealth
 	if b.placed || !b.Begun() || b.usable < b.Long {
 		return false
 	}
 	b.placed, b.stake, b.kept = true, 0, math.Inf(-1)
 	if begun {
-		b.stake, b.kept = wealth-math.Ln2, -math.Ln2
+		b.stake, b.kept = b.before-math.Ln2, -math.Ln2
 	}
 	return true
 }
@@ -83,7 +91,7 @@ func (b *Bet) left(e float64) float64 {
 // LogE is the evidence as people are shown it, the stronger of both; e is the other's.
 func (b *Bet) LogE(e float64) float64 {
 	if !b.Placed() {
-		return e
+		return b.Worth(e, 0)
 	}
 	return math.Max(b.own(), b.left(e))
 }
@@ -91,6 +99,8 @@ func (b *Bet) LogE(e float64) float64 {
 // Worth is the logarithm of the e-value of both together; at is the one at which the signal acts alone.
 func (b *Bet) Worth(e, at float64) float64 {
 	switch {
+	case b != nil && len(b.waiting) > 0:
+		return math.Min(e, stats.LogSum(e, b.before)-math.Ln2)
 	case !b.Placed():
 		return e
 	case b.own() >= at:
