@@ -245,6 +245,30 @@ func TestCountsAloneAreComparedWithALongPast(t *testing.T) {
 	}
 }
 
+// A long past that cannot be used leaves response times to the comparison with all of it, and that is said.
+func TestTimesWithAnUnusablePastAreCompared(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		slow float64
+		bad  bool
+	}{{"as before", 1, false}, {"slow answers", 2, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(8, 8))
+			j := New(DefaultPolicy())
+			for at := -2 * 86400.0; at < -3*3600; at += 60 { // it ends hours before
+				j.Take(belay.Tick{T: at, Samples: requests(r, at, 0.01, 1)})
+			}
+			for at := 0.0; at <= 1800; at += 15 {
+				j.Take(belay.Tick{T: at, Samples: requests(r, at, 0.01, c.slow)})
+			}
+			e := j.Card().Signals[1]
+			if j.Regressed() != c.bad || e.Against != belay.AgainstPast || !strings.Contains(e.Note, "not with earlier days: its history ends before the deployment") {
+				t.Errorf("%s, against %q (%s)", j.Card().Reason, e.Against, e.Note)
+			}
+		})
+	}
+}
+
 // Response times wander by themselves, from hour to hour by more than instances differ: the past shows it.
 func TestTimesThatWanderAreNoRegression(t *testing.T) {
 	for _, c := range []struct {

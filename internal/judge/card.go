@@ -120,7 +120,7 @@ func (j *Judge) note(s *signal) string {
 		return ""
 	case s.unreadable:
 		return "the limit lies above the largest bucket of the histogram and cannot be checked"
-	case s.cmp.Beside() && s.cmp.Against():
+	case s.cmp.Beside() && (s.cmp.Against() || s.before.Placed()):
 		return "compared side by side, and with the past where the old release no longer serves (weaker evidence)" + s.before.DaysText()
 	case s.cmp.Against() || !s.cmp.Beside() && s.before.Placed():
 		return "nothing runs beside it: compared with the time before the deployment (weaker evidence)" + s.before.DaysText()

@@ -230,8 +230,8 @@ func (s *signal) step(t, fresh float64) {
 	if s.stop != nil {
 		s.stop.Stop(t, overStop, limit.StopRule{Least: float64(s.HardStopMin), Habit: s.habit(), Clump: s.cmp.Clump(), Exact: s.Kind == belay.KindHistogram})
 	}
-	if s.before != nil && !s.before.Tried() {
-		s.cmp.PastMoves = s.Kind == belay.KindHistogram && s.before.Spans(longPast)
+	if s.before != nil && !s.before.Placed() { // tried in vain, what there is must do
+		s.cmp.PastMoves = s.Kind == belay.KindHistogram && !s.before.Tried() && s.before.Spans(longPast)
 	}
 	s.cmp.Step(t, fresh)
 	if s.before != nil && s.before.Close(t, s.cmp.LogE(), s.cmp.Beside() || !s.cmp.PastMoves) {
@@ -249,8 +249,7 @@ func (s *signal) habit() float64 {
 	if s.Kind == belay.KindHistogram {
 		return 0
 	}
-	total, clump := s.cmp.Total(), s.cmp.Clump()
-	n, x := total.BN+s.cmp.PastN(), total.BX+s.cmp.PastBad()
+	clump, n, x := s.cmp.Clump(), s.cmp.PastN(), s.cmp.PastBad() // the baseline beside it is the newest past
 	if n < limit.Least {
 		return 0
 	}

@@ -47,3 +47,26 @@ func TestWhatWasLearnedIsTakenInOnce(t *testing.T) {
 		t.Errorf("clumps of %v, and of %v when it is told twice", size[0], size[1])
 	}
 }
+
+// TestTheHabitCountsTheBaselineOnce: it is the newest part of the past.
+func TestTheHabitCountsTheBaselineOnce(t *testing.T) {
+	j := New(DefaultPolicy())
+	for at := -60.0; at < 30; at++ {
+		var samples []belay.Sample
+		for _, arm := range []belay.Arm{belay.ArmCandidate, belay.ArmBaseline} {
+			x := 0.0
+			if at >= 0 && arm == belay.ArmBaseline {
+				x = 3
+			}
+			if at >= 0 || arm == belay.ArmBaseline {
+				samples = append(samples, belay.Sample{Signal: "error_rate", Kind: belay.KindEvents, Arm: arm, Instance: string(arm), N: 10, X: x})
+			}
+		}
+		j.Take(belay.Tick{T: at, Samples: samples})
+	}
+	s := j.byName["error_rate"]
+	clump := s.cmp.Clump()
+	if got, want := s.habit(), (90+clump)/(900+clump); got != want {
+		t.Errorf("usual are %v, want %v: 90 of 900 events", got, want)
+	}
+}

@@ -345,7 +345,7 @@ func (c *Comparison) Past() *stats.Histogram { return &c.past }
 func (c *Comparison) Beside() bool { return c.beside }
 
 // Against tells whether the candidate has been compared with the past.
-func (c *Comparison) Against() bool { return c.against }
+func (c *Comparison) Against() bool { return c.against && !c.PastMoves }
 
 // Partner tells whether there is anything to compare with: a baseline that has served, or enough of a past.
 func (c *Comparison) Partner() bool { return c.total.BN > 0 || c.PastN() >= PastMin }
