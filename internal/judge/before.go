@@ -118,6 +118,18 @@ func (s *signal) unmeasured() string {
 	return s.before.LackText()
 }
 
+// uncompared tells whether a signal that is to be compared has nothing to be compared with, and no limit either.
+func (s *signal) uncompared() bool {
+	if !s.Compare || s.newest < 0 || s.Threshold != nil || s.HardStop != nil || s.before.Placed() {
+		return false
+	}
+	if s.values != nil {
+		return !s.values.Compared()
+	}
+	_, provable := s.logGood()
+	return !s.cmp.Partner() && !provable
+}
+
 // lackOfPast says what a value needs for healthy, where the past is all there is to compare it with.
 func (s *signal) lackOfPast() string {
 	if s.before.Beside() || s.values.Compared() {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/picture"
 )
 
 func gauge(arm belay.Arm, instance string, v float64) belay.Sample {
@@ -266,6 +267,46 @@ func TestTimesWithAnUnusablePastAreCompared(t *testing.T) {
 				t.Errorf("%s, against %q (%s)", j.Card().Reason, e.Against, e.Note)
 			}
 		})
+	}
+}
+
+// What is to be compared and has nothing to be compared with is not called healthy; a limit is something to go by.
+func TestWhatIsNotComparedIsNotHealthy(t *testing.T) {
+	limit := 10.0
+	for _, c := range []struct {
+		kind      belay.SampleKind
+		threshold *float64
+		past      int // minutes
+		want      belay.Verdict
+		standing  string
+	}{
+		{belay.KindHistogram, nil, 2, belay.VerdictInsufficient, "insufficient: not compared"},
+		{belay.KindHistogram, nil, 90, belay.VerdictHealthy, "healthy: shown not to be worse"},
+		{belay.KindHistogram, &limit, 2, belay.VerdictHealthy, "healthy: "},
+		{belay.KindGauge, nil, 2, belay.VerdictInsufficient, "insufficient: not compared"},
+		{belay.KindGauge, nil, 90, belay.VerdictHealthy, "healthy: nothing speaks against it"},
+		{belay.KindCount, nil, 0, belay.VerdictInsufficient, "insufficient: not compared"},
+		{belay.KindEvents, nil, 0, belay.VerdictHealthy, "healthy: shown to do no harm"},
+	} {
+		r := rand.New(rand.NewPCG(9, 9))
+		j := New(Policy{Deadline: 1800, Signals: []SignalPolicy{{Name: "it", Kind: c.kind, Compare: true, Threshold: c.threshold}}})
+		for at := -60.0 * float64(c.past); at < 1800; at += 60 {
+			m := requests(r, at, 0.001, 1)[0]
+			switch c.kind {
+			case belay.KindHistogram:
+				m = requests(r, at, 0, 1)[1]
+			case belay.KindGauge:
+				m = gauge(m.Arm, "", 100+r.NormFloat64())
+			case belay.KindEvents, belay.KindCount:
+			}
+			m.Signal, m.Kind = "it", c.kind
+			j.Take(belay.Tick{T: at, Samples: []belay.Sample{m}})
+		}
+		card := j.Card()
+		text := picture.Text(card, picture.Options{})
+		if e := card.Signals[0]; e.Verdict != c.want || !strings.Contains(text, c.standing) || strings.Contains(card.Reason, "not compared") != (c.want == belay.VerdictInsufficient) {
+			t.Errorf("%s, limit %v, %d min of past: %s (%s), %s\n%s", c.kind, c.threshold != nil, c.past, e.Verdict, e.Note, card.Reason, text)
+		}
 	}
 }
 

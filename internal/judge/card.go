@@ -35,7 +35,7 @@ func (j *Judge) verdict(s *signal) belay.Verdict {
 	switch {
 	case s.stopped() || s.broken(j.last) || s.weight > 0 && s.logE() >= -math.Log(j.policy.FalseRollbackRate*s.weight):
 		return belay.VerdictRegressed
-	case j.lack(s) != "" || s.newest < 0 || s.unmeasured() != "" && s.Threshold == nil && s.HardStop == nil:
+	case j.lack(s) != "" || s.newest < 0 || s.uncompared():
 		return belay.VerdictInsufficient
 	}
 	return belay.VerdictHealthy
@@ -291,10 +291,14 @@ func (j *Judge) praise() string {
 	if n := len(j.health.Statuses()); n > 0 {
 		parts = append(parts, fmt.Sprintf("health checks pass for at least %s", phrase.Seconds(j.policy.MinHealthTime)))
 	}
-	if len(parts) == 0 {
-		return fmt.Sprintf("%s is healthy: nothing speaks against it, and no signal is required", j.candidate())
+	text := "nothing speaks against it, and no signal is required"
+	if len(parts) > 0 {
+		text = phrase.And(parts)
 	}
-	return fmt.Sprintf("%s is healthy: %s", j.candidate(), phrase.And(parts))
+	if left := slices.DeleteFunc(slices.Clone(j.signals), func(s *signal) bool { return !s.uncompared() }); len(left) > 0 {
+		text += "; not compared: " + phrase.And(names(left))
+	}
+	return fmt.Sprintf("%s is healthy: %s", j.candidate(), text)
 }
 
 // silent says that a candidate that had samples has none any more while nothing else can tell how it is. Counts of

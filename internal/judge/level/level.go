@@ -44,8 +44,7 @@ type Level struct {
 	last, at float64 // difference in the tick before, and its time
 	has      bool
 	ll       []float64
-	harm     [2]float64 // evidence that it is not raised, not lowered, by the harmful factor
-	sumD     float64    // of the differences
+	sumD     float64 // of the differences
 	nD       float64
 	recent   float64 // their mean, the newest ones most
 }
@@ -185,13 +184,11 @@ func (l *Level) compare(t, d float64) {
 	r := l.noise.related(since)
 	sd := math.Max(l.noise.sd*math.Sqrt((1/mine+1/base)*(1-r*r)), beyond/clip*(1-r)*l.between)
 	e := math.Max(-clip*sd, math.Min(clip*sd, d-r*before))
-	harmful := math.Log(1 + 3*l.SmallestChange)
 	for k, p := range []*stats.Ratio{l.up, l.down} {
 		v := e
 		if k == 1 {
 			v = -e
 		}
-		l.harm[k] -= loglik(v, (1-r)*harmful, sd)
 		if p == nil {
 			continue
 		}
@@ -245,19 +242,6 @@ func (l *Level) matters() bool {
 	return false
 }
 
-// LogGood returns the logarithm of the evidence that the value is not changed for the worse by three times the
-// smallest change.
-func (l *Level) LogGood() float64 {
-	good := math.Inf(1)
-	if l.Direction != Lower {
-		good = math.Min(good, l.harm[0])
-	}
-	if l.Direction != Higher {
-		good = math.Min(good, l.harm[1])
-	}
-	return math.Min(stats.MaxLog, good/caution)
-}
-
 // Compared tells whether the sides are being compared: both serve, and the noise is known.
 func (l *Level) Compared() bool { return l.lat != nil }
 
@@ -280,6 +264,3 @@ func (l *Level) Effect() (ratio, low, high float64, ok bool) {
 	radius := sd * math.Sqrt(2*(l.nD*g+1)/(l.nD*l.nD*g)*math.Log(math.Sqrt(l.nD*g+1)/0.05))
 	return math.Exp(mean), math.Exp(mean - radius), math.Exp(mean + radius), true
 }
-
-// Instances are how many instances of either side were read in the fullest tick.
-func (l *Level) Instances() (candidate, baseline int) { return l.sizes[0], l.sizes[1] }

@@ -156,14 +156,26 @@ func odds(e float64) string {
 	return phrase.Count(e) + " : 1"
 }
 
+// uncompared tells whether a signal was to be compared and there was nothing to compare it with.
+func uncompared(e *belay.SignalEvidence) bool {
+	seen := e.N > 0 && e.GoodIn == nil
+	return seen && e.Against == belay.AgainstNothing && e.Baseline == nil && e.Threshold == nil && (e.Limit > 1 || e.Verdict == belay.VerdictInsufficient)
+}
+
 // standing says in a few words, to stand behind its verdict, how a signal came to it.
 func standing(e *belay.SignalEvidence) string {
+	alone := e.Against == belay.AgainstNothing && e.Baseline == nil
+	proven := e.Limit > 1 && e.Verdict == belay.VerdictHealthy && e.GoodLimit > 0 && e.GoodE >= e.GoodLimit
 	switch {
 	case e.Verdict == belay.VerdictRegressed:
 		return " by " + e.Method
-	case e.Limit > 1 && e.Verdict == belay.VerdictHealthy && e.GoodLimit > 0 && e.GoodE >= e.GoodLimit:
+	case proven && alone:
+		return ": shown to do no harm"
+	case proven:
 		return ": shown not to be worse"
-	case e.Limit > 1 && e.Verdict == belay.VerdictHealthy:
+	case uncompared(e):
+		return ": not compared"
+	case e.Limit > 1 && e.Verdict == belay.VerdictHealthy && !alone:
 		return ": nothing speaks against it"
 	case e.Threshold != nil && e.Verdict == belay.VerdictHealthy:
 		return ": within its limit"
