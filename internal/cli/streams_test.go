@@ -1,12 +1,14 @@
 package cli_test
 
 import (
+	"maps"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/app/replay"
 )
 
 // TestStreamsInDocs: every stream of docs/streams.md is judged, and the tables name every field of a reading.
@@ -33,13 +35,30 @@ func TestStreamsInDocs(t *testing.T) {
 			t.Errorf("the field %s of a reading is not in the table", f)
 		}
 	}
-	for f := range fields(reflect.TypeFor[belay.SignalEvidence]()) {
-		switch f {
-		case "signal", "verdict", "candidate", "baseline", "n", "x", "base_n", "base_x", "e_value", "limit", "effect", "interval", "trail":
-			if !strings.Contains(string(page), "`"+f+"`") {
-				t.Errorf("the field %s of the answer is not there", f)
+	_, answer, _ := strings.Cut(string(page), "`--output json` is one object:")
+	object, signals, _ := strings.Cut(answer, "Each of `signals` has these fields")
+	named(t, object, reflect.TypeFor[replay.Judgement]())
+	named(t, signals, reflect.TypeFor[belay.SignalEvidence]())
+}
+
+// named holds the first columns of a table against the fields of a struct, both ways.
+func named(t *testing.T, table string, of reflect.Type) {
+	t.Helper()
+	want := fields(of)
+	for line := range strings.Lines(table) {
+		column, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		for i, f := range strings.Split(column, "`") {
+			if i%2 == 0 || !strings.HasPrefix(line, "| `") {
+				continue
 			}
+			if !want[f] {
+				t.Errorf("the table has the field %q, which %s has not", f, of)
+			}
+			delete(want, f)
 		}
+	}
+	for f := range want {
+		t.Errorf("the field %q of %s is not in the table", f, of)
 	}
 }
 
@@ -47,6 +66,10 @@ func TestStreamsInDocs(t *testing.T) {
 func fields(t reflect.Type) map[string]bool {
 	out := map[string]bool{}
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			maps.Copy(out, fields(t.Field(i).Type))
+			continue
+		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		out[name] = true
 	}
