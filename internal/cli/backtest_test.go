@@ -114,7 +114,10 @@ func TestBacktestOfTheHistory(t *testing.T) {
 	if got := r.run(t, "backtest", "--history", "-p", policy); got.code != 0 || !strings.Contains(got.out, "strict") || !strings.Contains(got.out, mailID+": nothing of it was recorded") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
 	}
-	if got := r.run(t, "backtest", "--history", "--service", "nobody", "-c", path); got.code != 1 || !strings.Contains(got.errors, "remembers no deployments that fit") {
+	if got := r.run(t, "backtest", "--history", "--service", "nobody", "-c", path); got.code != 1 || !strings.Contains(got.errors, `there is no service "nobody"`) {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
+	}
+	if got := r.run(t, "backtest", "--history", "--service", "shop", "--since", "2026-06-01", "-c", path); got.code != 1 || !strings.Contains(got.errors, "remembers no deployments that fit") {
 		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
 	}
 }
@@ -136,7 +139,8 @@ func TestBacktestOfAPrometheusThatIsAway(t *testing.T) {
 		"read the list of deployments":         {"--prometheus", srv.URL, "--deployments", in("none.csv")},
 		"does not say when was deployed":       {"--prometheus", srv.URL},
 		"want a URL such as":                   {"--prometheus", "prom", "--deployments", in("d.csv")},
-		"lists no deployments that fit":        {"--prometheus", srv.URL, "--deployments", in("d.csv"), "--service", "mail"},
+		"lists no deployments that fit":        {"--prometheus", srv.URL, "--deployments", in("d.csv"), "--env", "staging"},
+		"has no service mail; it has: shop":    {"--prometheus", srv.URL, "--deployments", in("d.csv"), "--service", "mail"},
 		"must be a second at least":            {"--prometheus", srv.URL, "--deployments", in("d.csv"), "--step", "1ms"},
 	} {
 		if got := run(args...); got.code != 2 && got.code != 1 || !strings.Contains(got.errors, want) {

@@ -154,7 +154,7 @@ func (c *cli) root() *cobra.Command {
 	seen := evidence.Commands{Terminal: c.Terminal, Output: func() string { return c.output }, Connect: c.connect, Newest: c.newest, Takes: takes, Offer: c.offer(offerBoth),
 		Problems: func(file string, err error) error { c.config = file; return c.problems(err) }}
 	add("look", c.statusCommand(), c.historyCommand(), c.showCommand(), seen.Record(), seen.Judge())
-	again := lookback.Commands{Terminal: c.Terminal, Config: func() string { return c.config }, Connect: c.connect, Lookup: c.lookup, Takes: takes, Family: family, Services: c.offer(offerServices)}
+	again := lookback.Commands{Terminal: c.Terminal, Config: func() string { return c.config }, Connect: c.connect, Lookup: c.lookup, Known: configured, Takes: takes, Family: family, Services: c.offer(offerServices)}
 	add("learn", c.learnedCommand(), c.labelCommand(), again.Backtest(), again.Policy())
 	add("steer", append(c.actCommands(), c.liftCommand())...)
 	add("run", c.serveCommand(), c.proxyCommand(), c.configCommand())

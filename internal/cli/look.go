@@ -100,12 +100,7 @@ regressions, with 95 % intervals.`,
 				return err
 			}
 			if len(list) == 0 && len(args) == 1 {
-				// A service that is not configured any more still has a history; one that has none may be mistyped.
-				all, err := api.Services(ctx)
-				if err != nil {
-					return err
-				}
-				if _, err := pick(all, args[0], environment); belay.CodeOf(err) == belay.CodeNotFound {
+				if err := configured(ctx, api, belay.Ref{Service: args[0], Environment: environment}); err != nil {
 					return err
 				}
 			}

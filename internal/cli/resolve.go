@@ -35,6 +35,19 @@ func resolve(ctx context.Context, api *client.Client, service, environment strin
 	return pick(list, service, environment)
 }
 
+// configured refuses a service that has no history and that the server does not know: one that is not configured any more may
+// have one, another may be mistyped.
+func configured(ctx context.Context, api *client.Client, ref belay.Ref) error {
+	all, err := api.Services(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := pick(all, ref.Service, ref.Environment); belay.CodeOf(err) == belay.CodeNotFound {
+		return err
+	}
+	return nil
+}
+
 func pick(list []belay.ServiceStatus, service, environment string) (belay.Ref, error) {
 	var services, environments []string
 	for _, s := range list {

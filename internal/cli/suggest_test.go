@@ -30,6 +30,15 @@ func TestPolicySuggest(t *testing.T) {
 	}
 }
 
+// TestPolicySuggestOfNoService: a service that the server does not know is said to be none.
+func TestPolicySuggestOfNoService(t *testing.T) {
+	path := filepath.Join(files(t, map[string]string{"belay.yaml": shopYAML}), "belay.yaml")
+	got := runner{server: newWorld().serve(t)}.run(t, "policy", "suggest", "nix", "-c", path)
+	if got.code == 0 || !strings.Contains(got.errors, `there is no service "nix"; the server knows: `) {
+		t.Errorf("exit code %d\n%s%s", got.code, got.out, got.errors)
+	}
+}
+
 func TestPolicySuggestThatCannotBe(t *testing.T) {
 	dir := files(t, map[string]string{"a.jsonl": recorded(30, 1, 1), "belay.yaml": shopYAML})
 	for want, args := range map[string][]string{

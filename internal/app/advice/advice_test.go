@@ -143,6 +143,19 @@ func TestLittleIsKnown(t *testing.T) {
 	if c := ofSetting(a, "watch.bake"); c.Proposed != "" || !strings.Contains(c.Why, "nothing says how late") {
 		t.Errorf("%+v", c)
 	}
+	if c := ofSetting(a, "signals.error_rate.threshold"); c.Proposed != "" || !strings.Contains(c.Why, "1 good release, too few to propose from (5 are needed)") {
+		t.Errorf("a limit from one release: %+v", c)
+	}
+	if a.Section != "" || a.Best != "present" {
+		t.Errorf("from one release %s is advised:\n%s", a.Best, a.Section)
+	}
+	var five []backtest.Case
+	for i := range 5 {
+		five = append(five, backtest.Case{ID: fmt.Sprint(i), Truth: backtest.TruthGood, Ticks: showing(60, every(1000), every(1000), 3)})
+	}
+	if a, err = advice.Suggest(t.Context(), question(t, five)); err != nil {
+		t.Fatal(err)
+	}
 	if c := ofSetting(a, "signals.error_rate.threshold"); c.Proposed != "1%" {
 		t.Errorf("a limit of twice the smallest change, where nothing fails: %+v", c)
 	}

@@ -19,6 +19,7 @@ import (
 const (
 	headroom  = 1.5
 	patience  = 2.0
+	minGood   = 5               // good releases that must have shown a signal before a limit or a margin is proposed
 	minProven = 5               // good releases that must have been proven before a deadline is proposed
 	toShorten = 20              // good ones for a shorter deadline, and bad ones for a shorter bake
 	leastLong = 2 * time.Minute // of a deadline
@@ -102,6 +103,8 @@ func (p *proposal) thresholds() {
 		switch err := q.UnmarshalText([]byte(text)); {
 		case limit <= 0 || u == unit.Share && q.Value >= 1 && seen.Kind == belay.KindEvents || err != nil:
 			c.Why += ": no limit follows from that"
+		case seen.Good < minGood:
+			c.Why += fewGood(seen.Good)
 		case sig.Threshold != nil && sig.Threshold.Value == q.Value:
 			c.Why += ": the present limit fits"
 		default:
@@ -112,6 +115,11 @@ func (p *proposal) thresholds() {
 		}
 		p.add(thresholds, c, "signals."+sig.Name, "threshold", signal(sig.Name, func(x *config.Signal) { x.Threshold = &q }))
 	}
+}
+
+// fewGood says that too few good releases are known for a proposal.
+func fewGood(n int) string {
+	return fmt.Sprintf(": %s, too few to propose from (%d are needed)", plural(n, "good release"), minGood)
 }
 
 // reached counts the bad releases that a limit would show.
@@ -143,6 +151,8 @@ func (p *proposal) margins() {
 		switch {
 		case seen.Spread.Sure <= 1.05:
 			c.Why += ": no more than luck; leave it to be learned"
+		case seen.Spread.Of < minGood:
+			c.Why += fewGood(seen.Spread.Of)
 		case sig.Margin != nil && now >= float64(proposed):
 			c.Why += ": the present margin covers it"
 		default:

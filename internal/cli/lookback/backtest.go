@@ -260,6 +260,11 @@ func (c Commands) history(ctx context.Context, f backtestFlags, since time.Time)
 		return question{}, err
 	}
 	if len(cases) == 0 && len(left) == 0 {
+		if f.of.Service != "" { // one that has no history may be mistyped
+			if err := c.Known(ctx, api, f.of); err != nil {
+				return question{}, err
+			}
+		}
 		return question{}, belay.Errorf(belay.CodeNotFound, "the server remembers no deployments that fit").WithNext("belay history lists those that it knows")
 	}
 	q := question{cases: cases, left: left, present: &policies[0]}
@@ -287,6 +292,9 @@ func (c Commands) metrics(ctx context.Context, f backtestFlags, since time.Time)
 	}
 	entries = past.Only(cfg, entries, f.of, since)
 	if len(entries) == 0 {
+		if _, err := policies[0].Section(f.of); f.of.Service != "" && belay.CodeOf(err) == belay.CodeNotFound {
+			return question{}, err
+		}
 		return question{}, belay.Errorf(belay.CodeNotFound, "%s lists no deployments that fit", f.deployments).WithNext("leave out --service, --env or --since")
 	}
 	m := past.Metrics{Reader: reader, Config: cfg, Step: f.step, Length: f.length, More: past.Sections(policies), Now: time.Now()}

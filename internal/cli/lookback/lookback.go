@@ -3,6 +3,7 @@
 package lookback
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -19,7 +20,8 @@ type Commands struct {
 	*terminal.Terminal
 	Config  func() string // path of belay.yaml
 	Connect func() (*client.Client, error)
-	Lookup  func(key string) (string, bool) // of the environment
+	Lookup  func(key string) (string, bool)                                    // of the environment
+	Known   func(ctx context.Context, api *client.Client, ref belay.Ref) error // an error when the server has no such service
 	Takes   func(least, most int, what string) cobra.PositionalArgs
 	Family  func(*cobra.Command)
 	// Services completes the names of services.

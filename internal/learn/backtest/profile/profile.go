@@ -19,6 +19,7 @@ type Ask func(signal string) (window, quantile float64)
 type Signal struct {
 	Name    string           `json:"name"`
 	Kind    belay.SampleKind `json:"kind"`
+	Good    int              `json:"good"`    // good releases that showed it
 	Windows int              `json:"windows"` // of good releases, and of the ones before them
 	High    float64          `json:"high"`    // the highest level of these
 	Low     float64          `json:"low"`     // the lowest
@@ -223,6 +224,9 @@ func (r *reading) into(all map[string]*found, c *backtest.Case) {
 				s.Bad = append(s.Bad, Peak{Case: c.ID, High: slices.Max(own), Low: slices.Min(own)})
 			}
 			continue
+		}
+		if len(l.closed) > 0 {
+			s.Good++
 		}
 		for _, levels := range l.closed {
 			s.Windows += len(levels)
