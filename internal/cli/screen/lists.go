@@ -34,11 +34,18 @@ func (s Style) Head(d belay.Deployment) string {
 	return out
 }
 
-// History draws a table of deployments.
+// leastWhy is how many columns the reasons get before the others give way to them.
+const leastWhy = 20
+
+// History draws a table of deployments. Where it is too narrow for the reasons, what all have in common is left out; if that
+// is not enough, each reason has a line of its own.
 func (s Style) History(list []belay.Deployment, now time.Time) string {
 	labelled := slices.ContainsFunc(list, func(d belay.Deployment) bool { return d.Label != nil })
+	const service = 1
 	rows := [][]string{{"id", "service", "release", "state", "when", "why"}}
+	oneService, oneEnvironment := true, true
 	for _, d := range list {
+		oneService, oneEnvironment = oneService && d.Ref == list[0].Ref, oneEnvironment && d.Environment == list[0].Environment
 		rows = append(rows, []string{d.ID, d.String(), short(d.Release), s.paint(stateHue(d.State), words(string(d.State))), figure.Ago(now.Sub(d.CreatedAt)), s.paint(dim, d.Reason)})
 	}
 	for i := range rows {
@@ -50,7 +57,48 @@ func (s Style) History(list []belay.Deployment, now time.Time) string {
 			rows[i] = slices.Insert(rows[i], 4, s.label(list[i-1]))
 		}
 	}
-	return s.Table(rows)
+	if oneEnvironment && !s.roomy(rows) {
+		for i, d := range list {
+			rows[i+1][service] = d.Service
+		}
+	}
+	if oneService && !s.roomy(rows) {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], service, service+1)
+		}
+	}
+	if s.roomy(rows) {
+		return s.Table(rows)
+	}
+	why := len(rows[0]) - 1
+	for i := range rows {
+		rows[i] = rows[i][:why]
+	}
+	var b strings.Builder
+	for i, line := range slices.Collect(strings.Lines(s.Table(rows))) {
+		b.WriteString(line)
+		if i > 0 && list[i-1].Reason != "" {
+			b.WriteString(s.cut("  "+s.paint(dim, list[i-1].Reason)) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// roomy tells whether the last column of a table has room for what it says, or for a good part of it.
+func (s Style) roomy(rows [][]string) bool {
+	room, need := s.width(), 0
+	for i := range rows[0] {
+		wide := 0
+		for _, row := range rows {
+			wide = max(wide, columns(row[i]))
+		}
+		if i == len(rows[0])-1 {
+			need = min(wide, leastWhy)
+			break
+		}
+		room -= wide + 2
+	}
+	return room >= need
 }
 
 // label draws a person's word on a deployment.
