@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/belaydev/belay"
+	"github.com/belaydev/belay/internal/judge/picture"
 )
 
 // Style says how to draw.
@@ -119,10 +120,10 @@ func (s Style) hang(line string, indent int) string {
 }
 
 // breakAt finds the column at which a line is broken, and the one at which it goes on: between the words that
-// still fit and the next, or in the middle of a word that is longer than half the room. "5 %" is one word.
+// still fit and the next, or in the middle of a word that is longer than half the room. "5 %" and "9 s" are one word.
 func breakAt(line string, room int) (head, after int) {
 	plain := []rune(ansi.Strip(line))
-	for i, width := 0, 0; i < len(plain) && width <= room; {
+	for i, width, word := 0, 0, 0; i < len(plain) && width <= room; {
 		if plain[i] != ' ' {
 			width += ansi.StringWidth(string(plain[i]))
 			i++
@@ -132,10 +133,11 @@ func breakAt(line string, room int) (head, after int) {
 		for gap < len(plain) && plain[gap] == ' ' {
 			gap++
 		}
-		if width > 0 && (gap == len(plain) || plain[gap] != '%') {
+		next, _, _ := strings.Cut(string(plain[gap:]), " ")
+		if width > 0 && (gap-i > 1 || !picture.Together(string(plain[word:i]), next)) {
 			head, after = width, width+gap-i
 		}
-		width, i = width+gap-i, gap
+		width, i, word = width+gap-i, gap, gap
 	}
 	if head < room/2 {
 		return room, room

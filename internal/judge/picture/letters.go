@@ -2,6 +2,7 @@ package picture
 
 import (
 	"html"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,15 @@ func textWidth(text string, size float64) float64 {
 		}
 	}
 	return n * size
+}
+
+// Together tells whether two words that follow each other stay on one line: a number and its unit, both sides of odds.
+func Together(before, after string) bool {
+	if before == ":" || after == ":" || strings.HasPrefix(after, "%") {
+		return true
+	}
+	number := before != "" && before[len(before)-1] >= '0' && before[len(before)-1] <= '9'
+	return number && slices.Contains([]string{"ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "/s"}, strings.TrimRight(after, ".,;:)"))
 }
 
 // wrap breaks text into lines that fit.

@@ -183,3 +183,58 @@ func TestEmptyCards(t *testing.T) {
 		elements(t, picture.SVG(c, picture.Options{}))
 	}
 }
+
+// TestTheFirstBadMomentCrossesNoText: it is marked in the charts, and beside no words.
+func TestTheFirstBadMomentCrossesNoText(t *testing.T) {
+	c := regressed()
+	for i := range c.Signals {
+		c.Signals[i].Trail = trail(10)
+	}
+	svg := string(picture.SVG(c, picture.Options{Candidate: "1.2.0", Baseline: "1.1.0"}))
+	lines := 0
+	for part := range strings.SplitSeq(svg, "\n") {
+		var x, from, to float64
+		if n, _ := fmt.Sscanf(part, `<path class="first" d="M%f %fV%f`, &x, &from, &to); n < 3 {
+			continue
+		}
+		lines++
+		for text := range strings.SplitSeq(svg, "\n") {
+			var left, base float64
+			if n, _ := fmt.Sscanf(text, `<text x="%f" y="%f"`, &left, &base); n < 2 || strings.Contains(text, " end") || strings.Contains(text, " mid") {
+				continue
+			}
+			_, words, _ := strings.Cut(text, ">")
+			words, _, _ = strings.Cut(words, "<")
+			if left <= x && x <= left+6*float64(len(words)) && from <= base && base-9 <= to {
+				t.Errorf("the line at %v from %v to %v crosses %q at %v, %v", x, from, to, words, left, base)
+			}
+		}
+	}
+	if lines < 4 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+// TestNumbersStayWithTheirUnits at the end of a line.
+func TestNumbersStayWithTheirUnits(t *testing.T) {
+	for _, c := range []struct {
+		before, after string
+		want          bool
+	}{
+		{"9", "s", true}, {"(12", "min)", true}, {"0.5", "%", true}, {"40", "/s,", true}, {"1", ":", true}, {":", "250", true}, {"1.5", "GiB;", true},
+		{"took", "s", false}, {"9", "seconds", false}, {"3", "instances", false}, {"", "s", false}, {"at", "9", false},
+	} {
+		if got := picture.Together(c.before, c.after); got != c.want {
+			t.Errorf("%q and %q on one line: %v", c.before, c.after, got)
+		}
+	}
+	c := regressed()
+	for at := range 40 {
+		c.Reason = strings.Repeat("x", at) + " it took 19 s and 20 /s, not 12 min, 1 : 250"
+		for l := range strings.Lines(picture.Text(c, picture.Options{Width: 40})) {
+			if last := strings.TrimRight(l, "\n"); strings.HasSuffix(last, " 19") || strings.HasSuffix(last, " 20") || strings.HasSuffix(last, " 12") || strings.HasSuffix(last, ":") {
+				t.Errorf("the line %q ends with a number that has its unit on the next", last)
+			}
+		}
+	}
+}

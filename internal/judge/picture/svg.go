@@ -56,9 +56,10 @@ text.newt { fill: #4493f8 } text.worset { fill: #f85149 }
 // canvas collects the elements of a picture, from the top down.
 type canvas struct {
 	Options
-	b  strings.Builder
-	y  float64
-	in span
+	b   strings.Builder
+	y   float64
+	in  span
+	bad *float64 // first bad moment, to be marked in the charts
 }
 
 // SVG draws a card as a picture of 15 KB or so, 100 KB at most, that needs nothing from elsewhere and follows the reader's choice of
@@ -80,11 +81,12 @@ func SVG(c belay.Card, o Options) []byte {
 	if len(rows) > 0 {
 		v.columns()
 		if drawn && c.FirstBad != nil {
-			v.first(*c.FirstBad, rowHeight*float64(len(rows)))
+			v.bad = c.FirstBad
 		}
 		for _, e := range rows {
 			v.row(e)
 		}
+		v.first(valueFrom, valueTo, v.y-8)
 		if drawn {
 			v.axis(c.FirstBad)
 		}
@@ -208,6 +210,7 @@ func (v *canvas) values(e *belay.SignalEvidence, bad bool) {
 	}
 	f := frame{valueFrom, valueTo, v.y + chartTop, v.y + chartTop + chartHigh, low, high, v.in}
 	v.base(f)
+	v.first(f.left, f.right, f.top)
 	if drawLimit {
 		fmt.Fprintf(&v.b, `<path class="limit" d="M%.1f %.1fH%.1f"/>`+"\n", f.left, f.y(*e.Threshold), f.right)
 	}
@@ -244,6 +247,7 @@ func (v *canvas) proof(e *belay.SignalEvidence) {
 	}
 	f := frame{proofFrom, proofTo, top + 6, bottom, 0, 1, v.in}
 	v.base(f)
+	v.first(f.left, f.right, f.top-6)
 	fmt.Fprintf(&v.b, `<path class="limit" d="M%.1f %.1fH%.1f"/>`+"\n", f.left, f.top, f.right)
 	v.text(f.right+8, f.top+4, "small dim", "acts at")
 	v.text(f.right+8, f.top+18, "small dim", odds(e.Limit))
@@ -258,12 +262,17 @@ func (v *canvas) proof(e *belay.SignalEvidence) {
 	v.text(f.left, f.bottom+15, "small halo "+ink, text)
 }
 
-// first marks the first bad moment through all charts, which are so high.
-func (v *canvas) first(t, high float64) {
-	for _, x := range [][2]float64{{valueFrom, valueTo}, {proofFrom, proofTo}} {
-		at := x[0] + v.in.at(t)*(x[1]-x[0])
-		fmt.Fprintf(&v.b, `<path class="first" d="M%.1f %.1fV%.1f"/><path class="tri" d="M%.1f %.1fl-5 8h10z"/>`+"\n", at, v.y+chartTop, v.y+high-8, at, v.y+high-8)
+// first marks the first bad moment in a chart with that top; below all of them, with a sign.
+func (v *canvas) first(left, right, top float64) {
+	if v.bad == nil {
+		return
 	}
+	at := left + v.in.at(*v.bad)*(right-left)
+	if top < v.y {
+		fmt.Fprintf(&v.b, `<path class="tri" d="M%.1f %.1fl-5 8h10z"/>`+"\n", at, top)
+		return
+	}
+	fmt.Fprintf(&v.b, `<path class="first" d="M%.1f %.1fV%.1f"/>`+"\n", at, top, top+chartHigh)
 }
 
 // axis draws the times below the charts.

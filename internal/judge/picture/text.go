@@ -261,19 +261,19 @@ func (w *writer) ink(ink Ink, text string) string {
 // words splits text before its spaces; a number stays with its unit.
 func words(text string) []string {
 	var out []string
-	from := 0
-	letters := []rune(text)
-	for i := 1; i < len(letters); i++ {
-		if letters[i] != ' ' || letters[i-1] == ' ' {
+	from, word := 0, 0 // where what is not broken, and where the last word of it, begins
+	for i := 1; i < len(text); i++ {
+		if text[i] != ' ' || text[i-1] == ' ' {
 			continue
 		}
-		if i+1 < len(letters) && (letters[i+1] == '%' || letters[i+1] == ':') {
-			continue
+		after, _, _ := strings.Cut(text[i+1:], " ")
+		if !Together(strings.TrimLeft(text[word:i], " "), after) {
+			out = append(out, text[from:i])
+			from = i
 		}
-		out = append(out, string(letters[from:i]))
-		from = i
+		word = i
 	}
-	return append(out, string(letters[from:]))
+	return append(out, text[from:])
 }
 
 // width is how many columns text takes.
