@@ -24,30 +24,30 @@ type eye struct {
 	hurried bool // news came while looking
 	stale   bool // the session is to be opened anew after the look under way
 
+	known
+	blamed bool // the store's refusal is in the log
+}
+
+// known is what a look leaves for the next one. Session and judge are there from the first successful one on.
+type known struct {
 	session  Session
 	judge    Judge
 	gathered float64      // time of the newest tick that a session gathered; -Inf before
 	seen     float64      // while replaying: up to where the judge has seen what was stored
 	before   *belay.Card  // while replaying: what it concluded from that
 	backlog  []belay.Tick // looked at, judged, not stored yet
-	blamed   bool         // the store's refusal is in the log
 }
 
-// look is what one look brought. Session and judge are there from the first successful one on.
+// look is what one look brought.
 type look struct {
+	known
 	tick     belay.Tick
-	gathered float64 // time of the newest tick that a session gathered, this one included
-	err      error   // nothing could be judged
-	session  Session
-	judge    Judge
-	seen     float64
-	before   *belay.Card // after the replay: what the judge had concluded already
-	backlog  []belay.Tick
+	err      error // nothing could be judged
 	storeErr error
 }
 
 func newEye(w *watcher) *eye {
-	return &eye{w: w, timer: stoppedTimer(), looks: make(chan look, 1), gathered: math.Inf(-1)}
+	return &eye{w: w, timer: stoppedTimer(), looks: make(chan look, 1), known: known{gathered: math.Inf(-1)}}
 }
 
 // set begins or ends looking.
@@ -67,18 +67,12 @@ func (e *eye) close() {
 	if e.cancel != nil {
 		e.cancel()
 		l := <-e.looks
-		e.cancel = nil
-		e.take(&l)
+		e.cancel, e.known = nil, l.known
 	}
 	if e.session != nil {
 		e.session.Close()
 		e.session = nil
 	}
-}
-
-// take keeps what a look leaves for the next one.
-func (e *eye) take(l *look) {
-	e.session, e.judge, e.gathered, e.seen, e.before, e.backlog = l.session, l.judge, l.gathered, l.seen, l.before, l.backlog
 }
 
 // renew opens the observation anew, now that the deploy has ended: what health checks said up to now may be of
@@ -92,15 +86,6 @@ func (e *eye) renew() {
 		e.session = nil
 		e.timer.Reset(max(0, hurryEvery-e.w.c.o.Now().Sub(e.last)))
 	}
-}
-
-// Counted is what the judge sees of a tick: health counts from the end of the deploy on. It is so for the ticks
-// that are replayed too.
-func Counted(d belay.Deployment, t belay.Tick) belay.Tick {
-	if d.DeployedAt.IsZero() || t.T < d.DeployedAt.Sub(d.CreatedAt).Seconds() {
-		t.Health = nil
-	}
-	return t
 }
 
 func (e *eye) updated() <-chan struct{} {
@@ -124,7 +109,7 @@ func (e *eye) look(ctx context.Context) {
 	}
 	e.last, e.hurried = e.w.c.o.Now(), false
 	ctx, e.cancel = context.WithCancel(ctx)
-	d, l := e.w.d, look{session: e.session, judge: e.judge, gathered: e.gathered, seen: e.seen, before: e.before, backlog: e.backlog}
+	d, l := e.w.d, look{known: e.known}
 	replay := e.replay
 	go func() { e.looks <- e.w.look(ctx, d, l, replay) }() // close waits for it
 }
@@ -193,7 +178,7 @@ func (w *watcher) recall(ctx context.Context, d belay.Deployment, l *look) error
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("judge stored ticks, %d of %d: %w", i, len(ticks), err)
 		}
-		card := l.judge.Observe(Counted(d, t))
+		card := l.judge.Observe(state.Counted(d, t))
 		l.before, l.seen = &card, t.T
 	}
 	return nil
@@ -210,8 +195,7 @@ func (w *watcher) keep(ctx context.Context, t belay.Tick) error {
 func (w *watcher) looked(ctx context.Context, l look) {
 	e := w.eye
 	e.cancel()
-	e.cancel = nil
-	e.take(&l)
+	e.cancel, e.known = nil, l.known
 	interval := w.settings.Policy.Interval
 	if interval <= 0 {
 		interval = time.Second
@@ -239,7 +223,7 @@ func (w *watcher) looked(ctx context.Context, l look) {
 		// The crash may have come between the evidence and the decision.
 		w.apply(ctx, state.Looked{Card: *l.before, Now: w.c.o.Now()})
 	}
-	card := e.judge.Observe(Counted(w.d, l.tick))
+	card := e.judge.Observe(state.Counted(w.d, l.tick))
 	if len(card.Health) == 0 {
 		card.Health = l.tick.Health // to be shown, if not to be judged by
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/judge"
 	"github.com/belaydev/belay/internal/judge/picture"
-	"github.com/belaydev/belay/internal/watch"
+	"github.com/belaydev/belay/internal/watch/state"
 )
 
 // Card is the decision card of a deployment, each signal with its trail: found by judging again what was seen.
@@ -57,7 +57,7 @@ func (r *Records) card(ctx context.Context, d belay.Deployment, ticks []belay.Ti
 		if i%1000 == 0 && ctx.Err() != nil {
 			return belay.Card{}, ctx.Err()
 		}
-		watched.Observe(watch.Counted(d, t))
+		watched.Observe(state.Counted(d, t))
 	}
 	card := *d.Card
 	trails := map[string]belay.SignalEvidence{}

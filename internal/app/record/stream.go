@@ -10,7 +10,7 @@ import (
 	"github.com/belaydev/belay/internal/config"
 	"github.com/belaydev/belay/internal/judge/stream"
 	"github.com/belaydev/belay/internal/judge/stream/recording"
-	"github.com/belaydev/belay/internal/watch"
+	"github.com/belaydev/belay/internal/watch/state"
 )
 
 // Record writes the evidence stream of a deployment; with follow it goes on until the deployment has ended. Each call of
@@ -107,7 +107,7 @@ func (w *writer) write(r *Records, d belay.Deployment, ticks []belay.Tick) error
 	}
 	for _, t := range ticks {
 		w.shown = shown{}
-		w.judge.Observe(watch.Counted(d, t))
+		w.judge.Observe(state.Counted(d, t))
 		for _, s := range w.rec.Record(stream.Tick{Tick: w.shown.tick, Require: w.shown.require}) {
 			if err := w.to.Tick(s); err != nil {
 				return err

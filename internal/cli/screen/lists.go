@@ -2,7 +2,6 @@ package screen
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +146,7 @@ func (s Style) Services(list []belay.ServiceStatus, now time.Time) string {
 				b.WriteString(s.underWay(*d, now))
 			}
 		}
-		if w := shares(v.Weights); w != "" {
+		if w := figure.Shares(v.Weights); w != "" {
 			b.WriteString("  " + s.paint(dim, "traffic  ") + w + "\n")
 		}
 		for _, l := range s.health(v.Health) {
@@ -184,15 +183,6 @@ func (s Style) underWay(d belay.Deployment, now time.Time) string {
 		b.WriteString(line + "\n")
 	}
 	return b.String()
-}
-
-// shares lists the slots of a proxy with their traffic.
-func shares(weights map[string]int) string {
-	var parts []string
-	for _, slot := range slices.Sorted(maps.Keys(weights)) {
-		parts = append(parts, fmt.Sprintf("%s %d %%", slot, weights[slot]))
-	}
-	return strings.Join(parts, ", ")
 }
 
 // Looks draws what a dry run read at each step's target.

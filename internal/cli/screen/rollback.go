@@ -155,7 +155,7 @@ func (s Style) stepLine(st belay.StepRecord, name int) string {
 	case st.Error != "":
 		line += "  " + s.paint(bad, st.Error)
 	case st.Before != "" && st.After != "" && st.Before != st.After:
-		line += "  " + s.paint(dim, st.Before+" → ") + sameLead(st.Before, st.After)
+		line += "  " + s.paint(dim, st.Before+" → ") + figure.SameLead(st.Before, st.After)
 	case st.After != "":
 		line += "  " + st.After
 	case st.Before != "":
@@ -165,15 +165,6 @@ func (s Style) stepLine(st belay.StepRecord, name int) string {
 		line += s.paint(warn, fmt.Sprintf("  attempt %d", st.Attempts))
 	}
 	return strings.TrimRight(line, " ")
-}
-
-// sameLead takes the first word from after when before begins with it too: "weights a=0 → a=100".
-func sameLead(before, after string) string {
-	lead, rest, ok := strings.Cut(after, " ")
-	if ok && strings.HasPrefix(before, lead+" ") && rest != "" {
-		return rest
-	}
-	return after
 }
 
 // Certificate draws the result of a rollback's validation with every reading.

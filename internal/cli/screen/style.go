@@ -9,7 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/belaydev/belay"
-	"github.com/belaydev/belay/internal/judge/picture"
+	"github.com/belaydev/belay/internal/cli/screen/figure"
 )
 
 // Style says how to draw.
@@ -113,36 +113,10 @@ func (s Style) hang(line string, indent int) string {
 			b.WriteString(rest + "\n")
 			return b.String()
 		}
-		head, after := breakAt(rest, room)
+		head, after := figure.BreakAt(rest, room)
 		b.WriteString(ansi.Cut(rest, 0, head) + "\n")
 		rest = ansi.Cut(rest, after, columns(rest))
 	}
-}
-
-// breakAt finds the column at which a line is broken, and the one at which it goes on: between the words that
-// still fit and the next, or in the middle of a word that is longer than half the room. "5 %" and "9 s" are one word.
-func breakAt(line string, room int) (head, after int) {
-	plain := []rune(ansi.Strip(line))
-	for i, width, word := 0, 0, 0; i < len(plain) && width <= room; {
-		if plain[i] != ' ' {
-			width += ansi.StringWidth(string(plain[i]))
-			i++
-			continue
-		}
-		gap := i
-		for gap < len(plain) && plain[gap] == ' ' {
-			gap++
-		}
-		next, _, _ := strings.Cut(string(plain[gap:]), " ")
-		if width > 0 && (gap-i > 1 || !picture.Together(string(plain[word:i]), next)) {
-			head, after = width, width+gap-i
-		}
-		width, i, word = width+gap-i, gap, gap
-	}
-	if head < room/2 {
-		return room, room
-	}
-	return head, after
 }
 
 func verdictHue(v belay.Verdict) hue {

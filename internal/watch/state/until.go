@@ -36,3 +36,12 @@ func until(d belay.Deployment, p Policy) time.Time {
 func Observed(s belay.State) bool {
 	return !s.Final() && s != belay.StatePending && s != belay.StateRollingBack
 }
+
+// Counted is what the judge sees of a tick: health counts from the end of the deploy on. It is so for the ticks
+// that are replayed too.
+func Counted(d belay.Deployment, t belay.Tick) belay.Tick {
+	if d.DeployedAt.IsZero() || t.T < d.DeployedAt.Sub(d.CreatedAt).Seconds() {
+		t.Health = nil
+	}
+	return t
+}

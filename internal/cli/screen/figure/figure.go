@@ -1,4 +1,5 @@
-// Package figure writes the numbers of the terminal for people: values with their units, counts, odds, times, bars.
+// Package figure writes the numbers of the terminal for people: values with their units, counts, odds, times, bars; and
+// says where a line may be broken.
 package figure
 
 import (
