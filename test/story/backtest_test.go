@@ -61,7 +61,10 @@ func TestBacktestOfAPrometheus(t *testing.T) {
 	w.Write("prometheus/past.txt", remembered(begin, 5*3600, map[int]struct {
 		version string
 		share   float64
-	}{0: {"1.0", 0.01}, 3600: {"1.1", 0.01}, 10800: {"1.2", 0.1}, 12300: {"1.1", 0.01}}), 0o644)
+	}{
+		0: {"1.0", 0.01}, 1200: {"1.0.1", 0.01}, 2400: {"1.0.2", 0.01}, 3600: {"1.1", 0.01}, 7200: {"1.1.1", 0.01}, 9000: {"1.1.2", 0.01},
+		10800: {"1.2", 0.1}, 12300: {"1.1.2", 0.01},
+	}), 0o644)
 	fill := exec.CommandContext(t.Context(), "/usr/bin/promtool", "tsdb", "create-blocks-from", "openmetrics", w.Dir+"/prometheus/past.txt", w.Dir+"/prometheus/data")
 	if out, err := fill.CombinedOutput(); err != nil {
 		t.Fatalf("fill the memory of prometheus: %v\n%s", err, out)
@@ -69,7 +72,7 @@ func TestBacktestOfAPrometheus(t *testing.T) {
 	w.Prometheus(p[0])
 	at := func(seconds int) string { return begin.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339) }
 	w.Write("deployments.csv", "time,version,previous,label,outcome,rolled_back_at\n"+
-		at(3600)+",1.1,1.0,good,kept,\n"+at(10800)+",1.2,1.1,bad,rolled_back,25m\n"+begin.AddDate(-1, 0, 0).Format(time.RFC3339)+",0.9,0.8,,,\n", 0o644)
+		at(3600)+",1.1,1.0.2,good,kept,\n"+at(10800)+",1.2,1.1.2,bad,rolled_back,25m\n"+begin.AddDate(-1, 0, 0).Format(time.RFC3339)+",0.9,0.8,,,\n", 0o644)
 	// Of what is a year old the server has nothing: said, and told by the exit code.
 	out, problems, code := w.Run("backtest", "--deployments", "deployments.csv", "--against", "argo,kayenta", "--output", "json")
 	again, _, _ := w.Run("backtest", "--deployments", "deployments.csv", "--against", "argo,kayenta", "--output", "json")
@@ -102,7 +105,13 @@ func TestBacktestOfAPrometheus(t *testing.T) {
 	if ours := r.Cases[1].Results[0]; ours.T == nil || *ours.T > 60 || ours.Avoided == nil || *ours.Avoided < 2000 {
 		t.Errorf("of 1.2, the present policy makes %+v", ours)
 	}
-	if text, _, _ := w.Run("policy", "suggest", "shop", "--deployments", "deployments.csv"); !strings.Contains(text, "error_rate: {threshold: ") {
+	if text, _, _ := w.Run("policy", "suggest", "shop", "--deployments", "deployments.csv"); !strings.Contains(text, "5 are needed") || strings.Contains(text, "error_rate: {threshold: ") {
+		t.Errorf("suggested from one good release:\n%s", text)
+	}
+	w.Write("more.csv", "time,version,previous,label,outcome,rolled_back_at\n"+
+		at(1200)+",1.0.1,1.0,good,kept,\n"+at(2400)+",1.0.2,1.0.1,good,kept,\n"+at(3600)+",1.1,1.0.2,good,kept,\n"+at(7200)+",1.1.1,1.1,good,kept,\n"+
+		at(9000)+",1.1.2,1.1.1,good,kept,\n"+at(10800)+",1.2,1.1.2,bad,rolled_back,25m\n", 0o644)
+	if text, _, _ := w.Run("policy", "suggest", "shop", "--deployments", "more.csv"); !strings.Contains(text, "error_rate: {threshold: ") {
 		t.Errorf("nothing is suggested:\n%s", text)
 	}
 }
